@@ -1,0 +1,1 @@
+//! Question → checked answer: retrieve, decide, prompt, generate, check.

@@ -1,0 +1,1 @@
+//! Text → sparse vector, as Qdrant's own BM25 does it. Pure.

@@ -1,0 +1,1 @@
+//! A document → chunks: by heading, within the embedder's tokens. Pure.

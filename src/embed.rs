@@ -1,0 +1,1 @@
+//! Text → dense vector: candle BERT, mean pooling, normalised.

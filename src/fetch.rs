@@ -1,0 +1,1 @@
+//! A location → bytes: URL, file, folder or standard input.

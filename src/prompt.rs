@@ -1,0 +1,1 @@
+//! Passages and question → prompt, within the LLM's tokens. Pure.

@@ -1,0 +1,1 @@
+//! Bytes → articles: RSS, Atom and the other formats. Pure.

@@ -1,0 +1,1 @@
+//! Question → hits: dense and BM25, fused; and hits → passages.

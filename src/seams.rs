@@ -1,0 +1,201 @@
+//! The three seams with more than one implementation: embedder, generator, store.
+//!
+//! Each is synchronous and small, and has one contract suite in `tests/it/contract.rs` that all its
+//! implementations pass.
+
+use std::ops::ControlFlow;
+
+use crate::domain::{ArticleId, ChunkId, Filter, Fingerprint, Hit, Point, SparseVector};
+use crate::error::Result;
+
+/// What a text is embedded for; some models put another prefix before each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A chunk to be found.
+    Passage,
+    /// A question to find with.
+    Query,
+}
+
+/// Turns texts into unit vectors.
+pub trait Embedder: Send + Sync {
+    /// Model, weights, pooling and prefixes: everything that decides a vector besides its text.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Dimensions of every vector.
+    fn dimensions(&self) -> usize;
+
+    /// Tokens that a text may have, special tokens and prefix included.
+    fn max_tokens(&self) -> usize;
+
+    /// Tokens of `text` for a purpose, special tokens and prefix included.
+    ///
+    /// # Errors
+    /// If the tokenizer fails.
+    fn count_tokens(&self, text: &str, purpose: Purpose) -> Result<usize>;
+
+    /// One vector of length 1 a text, in their order, `[texts, dimensions]`. A vector does not
+    /// depend on the other texts of the call (cosine ≥ 0.9999).
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::TooLong`] if a text is over [`Embedder::max_tokens`]: nothing is
+    /// ever cut.
+    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>>;
+}
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The question with its passages.
+    User,
+    /// What the LLM says.
+    Assistant,
+}
+
+/// One message of a prompt. Its content is data: a chat-template token in it is plain text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// What the LLM is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// In order; laid out by the model's own chat template.
+    pub messages: Vec<Message>,
+    /// The beginning of the assistant's turn, which the LLM goes on from; not part of its output.
+    pub opening: String,
+}
+
+/// How to generate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Tokens at the most.
+    pub max_tokens: usize,
+    /// 0 takes the likeliest token.
+    pub temperature: f64,
+    /// For temperatures above 0: equal seeds give equal text.
+    pub seed: u64,
+    /// Texts that end the generation; not part of the output.
+    pub stop: Vec<String>,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The LLM said its end token, or a stop text.
+    Stop,
+    /// `max_tokens` were used, or the context was full.
+    Length,
+    /// The caller broke it off.
+    Cancelled,
+}
+
+/// What was generated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// All of it, without the opening.
+    pub text: String,
+    /// Tokens of the prompt as the LLM got it.
+    pub prompt_tokens: usize,
+    /// Tokens generated.
+    pub completion_tokens: usize,
+    /// Why it ended.
+    pub finish: Finish,
+}
+
+/// A local LLM.
+pub trait Generator: Send {
+    /// The model and its weights, as `qwen2.5-coder-1.5b-instruct-q4_k_m@cc324af0…`.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Tokens that prompt and answer may have together.
+    fn context_tokens(&self) -> usize;
+
+    /// Tokens of `text` as plain text.
+    ///
+    /// # Errors
+    /// If the tokenizer fails.
+    fn count_tokens(&self, text: &str) -> Result<usize>;
+
+    /// Goes on from the prompt; `on_text` gets each piece of whole characters as it comes, and may
+    /// break off. The pieces joined are [`Generation::text`].
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::TooLong`] if the prompt leaves no room in the context.
+    fn generate(
+        &mut self,
+        prompt: &Prompt,
+        sampling: &Sampling,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation>;
+}
+
+/// What a single search looks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// Nearest by cosine.
+    Dense(Vec<f32>),
+    /// Highest by BM25 with the collection's IDF.
+    Sparse(SparseVector),
+}
+
+/// Which points a scan or delete is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Select {
+    /// Every point.
+    All,
+    /// The points of an article.
+    Article(ArticleId),
+}
+
+/// What a scan returns of a point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Which chunk.
+    pub chunk_id: ChunkId,
+    /// Of which article.
+    pub article_id: ArticleId,
+    /// At which revision.
+    pub revision: u32,
+}
+
+/// One generation of an index.
+pub trait Store: Send {
+    /// Writes points; one with the same chunk id is replaced. Durable after [`Store::flush`].
+    ///
+    /// # Errors
+    /// If the store refuses a point; then none of the call may be counted on.
+    fn upsert(&mut self, points: &[Point]) -> Result<()>;
+
+    /// Deletes the points of an article; how many there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn delete(&mut self, article: &ArticleId) -> Result<usize>;
+
+    /// Makes everything written so far durable, and quick to search.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn flush(&mut self) -> Result<()>;
+
+    /// The best `limit` points that pass the filter, best first, ties by chunk id; `score` is the
+    /// cosine or the BM25 weight, and stands in `scores` too. BM25 hits score above 0.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn search(&self, query: &Query, filter: &Filter, limit: usize) -> Result<Vec<Hit>>;
+
+    /// All selected points, ordered by chunk id.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn scan(&self, select: &Select) -> Result<Vec<Stored>>;
+}

@@ -1,0 +1,1 @@
+//! Sources → library: what is new, changed or unchanged.
