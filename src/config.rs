@@ -1,0 +1,372 @@
+//! Settings: defaults, then `wellread.toml`, then `WELLREAD_…`, then flags; each value knows where
+//! it comes from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::answer::AnswerOptions;
+use crate::chunk::ChunkOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::FetchOptions;
+use crate::html::CleanOptions;
+use crate::retrieve::RetrievalOptions;
+use crate::store::server::ServerOptions;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the library and the embedded index are; empty: the platform's data folder.
+    pub data: String,
+    /// Where models are; empty: the platform's cache folder.
+    pub cache: String,
+    /// Touch no network at all.
+    pub offline: bool,
+    /// Which models.
+    pub models: ModelChoice,
+    /// Reading from the network.
+    pub fetch: FetchOptions,
+    /// What is kept of an article.
+    pub clean: CleanOptions,
+    /// How articles are cut.
+    pub chunk: ChunkOptions,
+    /// How hits are found.
+    pub retrieval: RetrievalOptions,
+    /// How questions are answered.
+    pub answer: AnswerOptions,
+    /// The Qdrant server, if one is used.
+    pub store: StoreChoice,
+}
+
+/// Which models.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelChoice {
+    /// The embedder: a name of `wellread models list`.
+    pub embedder: String,
+    /// The LLM: a name of `wellread models list`, the path of a GGUF file, or
+    /// `hub:owner/repository/file.gguf`.
+    pub generator: String,
+    /// A folder with more manifests; empty: none.
+    pub manifests: String,
+    /// A prompt template's path; empty: the one that wellread ships.
+    pub prompt: String,
+}
+
+impl Default for ModelChoice {
+    fn default() -> Self {
+        ModelChoice {
+            embedder: "all-minilm-l6-v2".into(),
+            generator: "qwen2.5-coder-1.5b-instruct".into(),
+            manifests: String::new(),
+            prompt: String::new(),
+        }
+    }
+}
+
+/// Where the index lives.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreChoice {
+    /// The server's gRPC address; empty: the embedded store.
+    pub url: String,
+    /// Settings of the server, used if `url` is set.
+    pub server: ServerOptions,
+}
+
+/// Where a value comes from, weakest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// The command line.
+    Flag,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::Environment(name) => f.write_str(name),
+            Origin::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+/// The effective settings and where each value comes from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The values.
+    pub config: Config,
+    /// The same as `key → (value, origin)`, keys dotted.
+    pub origins: BTreeMap<String, (Value, Origin)>,
+}
+
+impl Settings {
+    /// Puts the layers together. `file` is `--config`; without it `wellread.toml` of the working
+    /// folder, else of the platform's configuration folder, is read if it is there. `flags` are
+    /// dotted keys and values, the last one holding; `environment` is asked for each key's
+    /// variable (`answer.max_tokens` is `WELLREAD_ANSWER_MAX_TOKENS`).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if a file can't be read or isn't TOML, a key is unknown (with the
+    /// nearest known one), or a value is of the wrong type.
+    pub fn load(
+        file: Option<&Path>,
+        flags: &[(String, String)],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Settings> {
+        let mut values = BTreeMap::new();
+        flatten("", &defaults()?, &mut |key, value| {
+            values.insert(key, (value.clone(), Origin::Default));
+        });
+        let path = match file {
+            Some(path) => Some(path.to_owned()),
+            None => [Some(PathBuf::from("wellread.toml")), platform_file(environment)]
+                .into_iter()
+                .flatten()
+                .find(|path| path.is_file()),
+        };
+        if let Some(path) = path {
+            let text = fs_err::read_to_string(&path).map_err(|error| {
+                Error::io("cannot read the configuration", error)
+                    .hint("give another file with --config, or none")
+            })?;
+            let table: Table = text.parse().map_err(|error: toml::de::Error| {
+                Error::new(ErrorKind::Config, format!("{} is not TOML", path.display()))
+                    .caused_by(error)
+                    .hint("`wellread config` shows what can be set")
+            })?;
+            let mut found = Vec::new();
+            flatten("", &table, &mut |key, value| found.push((key, value.clone())));
+            for (key, value) in found {
+                set(&mut values, &key, value, Origin::File(path.clone()))?;
+            }
+        }
+        let keys: Vec<String> = values.keys().cloned().collect();
+        for key in keys {
+            let name = variable(&key);
+            if let Some(text) = environment(&name) {
+                let value = typed(&values[&key].0, &text, &key, &name)?;
+                set(&mut values, &key, value, Origin::Environment(name))?;
+            }
+        }
+        for (key, text) in flags {
+            let old = values.get(key).map(|(value, _)| value.clone());
+            let value = match old {
+                Some(old) => typed(&old, text, key, "--set")?,
+                None => Value::String(text.clone()),
+            };
+            set(&mut values, key, value, Origin::Flag)?;
+        }
+        let config = Config::deserialize(Value::Table(nest(&values))).map_err(|error| {
+            Error::new(ErrorKind::Config, "a setting is wrong")
+                .caused_by(error)
+                .hint("`wellread config` shows each value and where it comes from")
+        })?;
+        Ok(Settings { config, origins: values })
+    }
+
+    /// The folder of library and index.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if none is set and the platform's can't be found.
+    pub fn data_dir(&self) -> Result<PathBuf> {
+        if !self.config.data.is_empty() {
+            return Ok(PathBuf::from(&self.config.data));
+        }
+        let base = etcetera::choose_base_strategy().map_err(|error| {
+            Error::new(ErrorKind::Config, "the home folder can't be found, so there is no place for the library")
+                .caused_by(error)
+                .hint("set HOME, or say where: WELLREAD_DATA=/some/folder")
+        })?;
+        Ok(base.data_dir().join("wellread"))
+    }
+
+    /// The folder of the models.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if none is set and the platform's can't be found.
+    pub fn cache_dir(&self) -> Result<PathBuf> {
+        if !self.config.cache.is_empty() {
+            return Ok(PathBuf::from(&self.config.cache));
+        }
+        crate::models::default_cache()
+    }
+}
+
+fn platform_file(environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let _ = environment;
+    etcetera::choose_base_strategy()
+        .ok()
+        .map(|base| base.config_dir().join("wellread").join("wellread.toml"))
+}
+
+/// The environment variable of a key.
+pub fn variable(key: &str) -> String {
+    format!("WELLREAD_{}", key.to_uppercase().replace('.', "_"))
+}
+
+fn defaults() -> Result<Table> {
+    Table::try_from(Config::default()).map_err(|error| {
+        Error::new(ErrorKind::Bug, "the default settings can't be written").caused_by(error)
+    })
+}
+
+fn flatten(prefix: &str, table: &Table, each: &mut dyn FnMut(String, &Value)) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, each),
+            leaf => each(key, leaf),
+        }
+    }
+}
+
+fn nest(values: &BTreeMap<String, (Value, Origin)>) -> Table {
+    let mut root = Table::new();
+    for (key, (value, _)) in values {
+        let mut table = &mut root;
+        let parts: Vec<&str> = key.split('.').collect();
+        let (last, parents) = parts.split_last().unwrap_or((&"", &[]));
+        for part in parents {
+            let inner = table.entry(*part).or_insert_with(|| Value::Table(Table::new()));
+            match inner {
+                Value::Table(inner) => table = inner,
+                _ => break,
+            }
+        }
+        table.insert((*last).to_owned(), value.clone());
+    }
+    root
+}
+
+fn set(
+    values: &mut BTreeMap<String, (Value, Origin)>,
+    key: &str,
+    value: Value,
+    origin: Origin,
+) -> Result<()> {
+    let Some((old, _)) = values.get(key) else {
+        let nearest = values
+            .keys()
+            .map(|known| (strsim::damerau_levenshtein(known, key), known))
+            .min()
+            .filter(|(distance, _)| *distance <= 1 + key.len() / 3);
+        let hint = match nearest {
+            Some((_, known)) => format!("did you mean {known}? `wellread config` lists all"),
+            None => "`wellread config` lists all that can be set".to_owned(),
+        };
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("there is no setting {key} (from {origin})"),
+        )
+        .hint(hint));
+    };
+    let value = match (old, value) {
+        (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
+        (_, value) => value,
+    };
+    if !old.same_type(&value) {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{key} must be of type {}, not {} (from {origin})",
+                old.type_str(),
+                value.type_str()
+            ),
+        )
+        .hint(format!("the default is {old}")));
+    }
+    values.insert(key.to_owned(), (value, origin));
+    Ok(())
+}
+
+/// `text` as a value of the same type as `like`.
+fn typed(like: &Value, text: &str, key: &str, place: &str) -> Result<Value> {
+    let wrong = || {
+        Error::new(
+            ErrorKind::Config,
+            format!("{key} must be of type {}, not \"{text}\" (from {place})", like.type_str()),
+        )
+        .hint(format!("the default is {like}"))
+    };
+    Ok(match like {
+        Value::String(_) => Value::String(text.to_owned()),
+        Value::Integer(_) => Value::Integer(text.trim().parse().map_err(|_| wrong())?),
+        Value::Float(_) => Value::Float(text.trim().parse().map_err(|_| wrong())?),
+        Value::Boolean(_) => Value::Boolean(match text.trim() {
+            "true" | "1" | "yes" => true,
+            "false" | "0" | "no" | "" => false,
+            _ => return Err(wrong()),
+        }),
+        Value::Array(_) => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| Value::String(part.to_owned()))
+                .collect(),
+        ),
+        Value::Datetime(_) | Value::Table(_) => return Err(wrong()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(flags: &[(&str, &str)], environment: &[(&str, &str)], file: &str) -> Result<Settings> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.toml");
+        fs_err::write(&path, file).unwrap();
+        let flags: Vec<_> =
+            flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let environment: BTreeMap<_, _> = environment.iter().copied().collect();
+        Settings::load(Some(&path), &flags, &|name| {
+            environment.get(name).map(|value| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn later_layers_win_and_say_where_they_come_from() {
+        let file = "offline = true\n[answer]\nmax_tokens = 1\npassages = 2\nseed = 3\n";
+        let settings = load(
+            &[("answer.max_tokens", "7")],
+            &[("WELLREAD_ANSWER_MAX_TOKENS", "5"), ("WELLREAD_ANSWER_PASSAGES", "6")],
+            file,
+        )
+        .unwrap();
+        assert_eq!(settings.config.answer.max_tokens, 7);
+        assert_eq!(settings.config.answer.passages, 6);
+        assert_eq!(settings.config.answer.seed, 3);
+        assert!(settings.config.offline);
+        assert_eq!(settings.origins["answer.max_tokens"].1, Origin::Flag);
+        assert_eq!(
+            settings.origins["answer.passages"].1,
+            Origin::Environment("WELLREAD_ANSWER_PASSAGES".into())
+        );
+        assert!(matches!(settings.origins["answer.seed"].1, Origin::File(_)));
+        assert_eq!(settings.origins["answer.hits"].1, Origin::Default);
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_type_name_key_and_place() {
+        let error = load(&[], &[], "[answer]\nmax_token = 1\n").unwrap_err();
+        assert!(error.to_string().contains("answer.max_token"), "{error}");
+        assert!(error.next_step().unwrap().contains("answer.max_tokens"));
+        let error = load(&[], &[("WELLREAD_ANSWER_SEED", "x")], "").unwrap_err();
+        assert!(error.to_string().contains("WELLREAD_ANSWER_SEED"), "{error}");
+        assert_eq!(load(&[], &[], "a = = 1").unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(load(&[], &[], "offline = 3").unwrap_err().kind(), ErrorKind::Config);
+    }
+}

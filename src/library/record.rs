@@ -1,0 +1,366 @@
+//! A source as it was just read → articles, revisions and memberships, with its new cursor.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
+
+use super::identity::{self, Item, Marks};
+use super::{Library, Sql, from_json, to_json, to_micros};
+use crate::domain::{ArticleId, Content, SourceId};
+use crate::error::Result;
+use crate::fetch::Cursor;
+
+/// What a source held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found<'a> {
+    /// The feed's title.
+    pub title: Option<&'a str>,
+    /// The site that the feed belongs to.
+    pub site: Option<&'a str>,
+    /// In the order of the source.
+    pub items: &'a [Item],
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Recorded {
+    /// Articles that the library did not have.
+    pub added: Vec<ArticleId>,
+    /// Articles with a new revision.
+    pub changed: Vec<ArticleId>,
+    /// Articles whose title and content are as they were.
+    pub unchanged: usize,
+    /// Items that are another item of the same source once more.
+    pub duplicates: usize,
+    /// What had to be decided, for the user to know.
+    pub warnings: Vec<String>,
+}
+
+/// How strong a mark is by which an article was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Guid,
+    Place,
+    Url,
+    Content,
+}
+
+/// What the library has of an article.
+struct Current {
+    revision: u32,
+    hash: String,
+    summary_only: bool,
+    is_empty: bool,
+    content_source: Option<String>,
+    url: Option<String>,
+    authors: Vec<String>,
+    published: Option<i64>,
+    updated: Option<i64>,
+    tags: Vec<String>,
+}
+
+impl Library {
+    /// Takes in what a source held, with the cursor that covers it, in one transaction. Articles
+    /// that are no longer in the source stay.
+    ///
+    /// An article that several sources carry keeps the content of the source that it was first
+    /// read from, unless that was only a summary.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::NotFound`] if the source was not added; if the library can't be
+    /// written, and then nothing of this is kept.
+    pub fn record(
+        &self,
+        source: &SourceId,
+        found: Found<'_>,
+        cursor: &Cursor,
+        now: Timestamp,
+    ) -> Result<Recorded> {
+        let recorded = self.write("cannot be written (sync)", |tx| {
+            let is_there = tx.execute(
+                "UPDATE sources SET title = coalesce(?2, title), site = coalesce(?3, site),
+                     cursor = ?4, synced_at = ?5, error = NULL, error_at = NULL
+                 WHERE id = ?1",
+                params![source.0, found.title, found.site, to_json(cursor)?, to_micros(now)],
+            )?;
+            if is_there == 0 {
+                return Ok(None);
+            }
+            take_in(tx, source, found, now).map(Some)
+        })?;
+        recorded.ok_or_else(|| super::sources::no_source(source))
+    }
+}
+
+fn take_in(
+    tx: &Transaction<'_>,
+    source: &SourceId,
+    found: Found<'_>,
+    now: Timestamp,
+) -> Sql<Recorded> {
+    let mut recorded = Recorded::default();
+    let all_marks = identity::marks(found.items, source, found.site);
+    let guids: HashSet<&str> =
+        found.items.iter().filter_map(|item| item.article.guid.as_deref()).collect();
+    // What this source has given each article now, by content hash.
+    let mut claimed: HashMap<ArticleId, String> = HashMap::new();
+
+    for (item, marks) in found.items.iter().zip(&all_marks) {
+        let hash = identity::content_hash(&item.article.title, &item.article.content);
+        let mut same = None;
+        for (id, by) in candidates(tx, source, item, marks, &guids)? {
+            match claimed.get(&id) {
+                // Two files that were the same once: this one is an article of its own now.
+                Some(other) if *other != hash && matches!(by, By::Place | By::Content) => {}
+                _ => {
+                    same = Some(id);
+                    break;
+                }
+            }
+        }
+        let id = match same {
+            Some(id) if claimed.contains_key(&id) => {
+                recorded.duplicates += 1;
+                if claimed[&id] != hash {
+                    recorded.warnings.push(format!(
+                        "two items are the same article by GUID or URL; the first is kept, not \
+                         \"{}\"",
+                        item.article.title
+                    ));
+                }
+                put_marks(tx, &id, marks)?;
+                continue;
+            }
+            Some(id) => {
+                if update(tx, source, &id, item, &hash, now)? {
+                    recorded.changed.push(id.clone());
+                } else {
+                    recorded.unchanged += 1;
+                }
+                id
+            }
+            None => {
+                let id = insert(tx, source, item, marks, &hash, now)?;
+                recorded.added.push(id.clone());
+                id
+            }
+        };
+        put_marks(tx, &id, marks)?;
+        put_membership(tx, source, &id, item, now)?;
+        claimed.insert(id, hash);
+    }
+    Ok(recorded)
+}
+
+/// The articles that an item may be, strongest mark first.
+fn candidates(
+    tx: &Transaction<'_>,
+    source: &SourceId,
+    item: &Item,
+    marks: &Marks,
+    guids: &HashSet<&str>,
+) -> Sql<Vec<(ArticleId, By)>> {
+    let mut holder = tx.prepare_cached("SELECT article_id FROM marks WHERE mark = ?1")?;
+    let mut look_up = |mark: &str| -> Sql<Option<ArticleId>> {
+        holder.query_row([mark], |row| row.get(0).map(ArticleId)).optional()
+    };
+    let mut found = Vec::new();
+    for mark in &marks.guid {
+        found.extend(look_up(mark)?.map(|id| (id, By::Guid)));
+    }
+    if let Some(mark) = &marks.place {
+        found.extend(look_up(mark)?.map(|id| (id, By::Place)));
+    }
+    if let Some(mark) = &marks.url
+        && let Some(id) = look_up(mark)?
+    {
+        // The URL of an article that this source still carries under another GUID names that one.
+        let guid_there: Option<String> = tx
+            .prepare_cached("SELECT guid FROM memberships WHERE source_id = ?1 AND article_id = ?2")?
+            .query_row(params![source.0, id.0], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let is_another = guid_there
+            .is_some_and(|guid| item.article.guid.as_ref() != Some(&guid) && guids.contains(&*guid));
+        if !is_another {
+            found.push((id, By::Url));
+        }
+    }
+    if marks.guid.is_empty() && marks.url.is_none() {
+        found.extend(look_up(&marks.content)?.map(|id| (id, By::Content)));
+    }
+    Ok(found)
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    source: &SourceId,
+    item: &Item,
+    marks: &Marks,
+    hash: &str,
+    now: Timestamp,
+) -> Sql<ArticleId> {
+    let article = &item.article;
+    let mut put = tx.prepare_cached(
+        "INSERT OR IGNORE INTO articles (id, revision, url, title, authors, published, updated,
+             tags, content_source, first_seen, changed_at)
+         VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+    )?;
+    let mut id = marks.mint();
+    // An id that is taken by an article that this is not: rare, and solved the same way each time.
+    for attempt in 1u32.. {
+        let new = put.execute(params![
+            id.0,
+            article.url.as_deref().and_then(identity::canonical_url),
+            article.title,
+            to_json(&article.authors)?,
+            article.published.map(to_micros),
+            article.updated.map(to_micros),
+            to_json(&article.tags)?,
+            source.0,
+            to_micros(now),
+        ])?;
+        if new > 0 {
+            break;
+        }
+        id = ArticleId(
+            identity::digest(&[&marks.mint().0, &source.0, hash, &attempt.to_string()])[..16]
+                .to_owned(),
+        );
+    }
+    put_revision(tx, &id, 1, item, hash, now)?;
+    Ok(id)
+}
+
+/// Brings an article up to date; whether it got a new revision.
+fn update(
+    tx: &Transaction<'_>,
+    source: &SourceId,
+    id: &ArticleId,
+    item: &Item,
+    hash: &str,
+    now: Timestamp,
+) -> Sql<bool> {
+    let current = current(tx, id)?;
+    let article = &item.article;
+    let is_empty = article.content.raw().trim().is_empty();
+    let counts = current.content_source.as_ref().is_none_or(|owner| *owner == source.0);
+    let better = (current.summary_only && !article.summary_only) || (current.is_empty && !is_empty);
+    let worse = (!current.summary_only && article.summary_only) || (!current.is_empty && is_empty);
+    if !counts && !better {
+        return Ok(false);
+    }
+    let is_changed = !worse && hash != current.hash;
+    let or_kept = |new: &[String], kept: &[String]| {
+        if new.is_empty() { to_json(&kept) } else { to_json(&new) }
+    };
+    tx.prepare_cached(
+        "UPDATE articles SET url = ?2, authors = ?3, published = ?4, updated = ?5, tags = ?6,
+             content_source = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        id.0,
+        article.url.as_deref().and_then(identity::canonical_url).or(current.url),
+        or_kept(&article.authors, &current.authors)?,
+        article.published.map(to_micros).or(current.published),
+        article.updated.map(to_micros).or(current.updated),
+        or_kept(&article.tags, &current.tags)?,
+        source.0,
+    ])?;
+    if is_changed {
+        let revision = current.revision + 1;
+        tx.prepare_cached(
+            "UPDATE articles SET revision = ?2, title = ?3, changed_at = ?4 WHERE id = ?1",
+        )?
+        .execute(params![id.0, revision, article.title, to_micros(now)])?;
+        put_revision(tx, id, revision, item, hash, now)?;
+    }
+    Ok(is_changed)
+}
+
+fn current(tx: &Transaction<'_>, id: &ArticleId) -> Sql<Current> {
+    tx.prepare_cached(
+        "SELECT a.revision, r.hash, r.summary_only, trim(r.body) = '', a.content_source, a.url,
+             a.authors, a.published, a.updated, a.tags
+         FROM articles a JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision
+         WHERE a.id = ?1",
+    )?
+    .query_row([&id.0], |row| {
+        Ok(Current {
+            revision: row.get(0)?,
+            hash: row.get(1)?,
+            summary_only: row.get(2)?,
+            is_empty: row.get(3)?,
+            content_source: row.get(4)?,
+            url: row.get(5)?,
+            authors: from_json(6, &row.get::<_, String>(6)?)?,
+            published: row.get(7)?,
+            updated: row.get(8)?,
+            tags: from_json(9, &row.get::<_, String>(9)?)?,
+        })
+    })
+}
+
+fn put_revision(
+    tx: &Transaction<'_>,
+    id: &ArticleId,
+    revision: u32,
+    item: &Item,
+    hash: &str,
+    now: Timestamp,
+) -> Sql<()> {
+    let format = match item.article.content {
+        Content::Html(_) => "html",
+        Content::Markdown(_) => "markdown",
+        Content::Text(_) => "text",
+    };
+    tx.prepare_cached(
+        "INSERT INTO revisions (article_id, revision, title, format, body, hash, summary_only,
+             seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        id.0,
+        revision,
+        item.article.title,
+        format,
+        item.article.content.raw(),
+        hash,
+        item.article.summary_only,
+        to_micros(now)
+    ])?;
+    Ok(())
+}
+
+fn put_marks(tx: &Transaction<'_>, id: &ArticleId, marks: &Marks) -> Sql<()> {
+    let mut put =
+        tx.prepare_cached("INSERT OR IGNORE INTO marks (mark, article_id) VALUES (?1, ?2)")?;
+    for mark in marks.all() {
+        put.execute([mark, &id.0])?;
+    }
+    if let Some(place) = &marks.place {
+        // What a file holds may become another article.
+        tx.prepare_cached("INSERT OR REPLACE INTO marks (mark, article_id) VALUES (?1, ?2)")?
+            .execute([place, &id.0])?;
+    }
+    Ok(())
+}
+
+fn put_membership(
+    tx: &Transaction<'_>,
+    source: &SourceId,
+    id: &ArticleId,
+    item: &Item,
+    now: Timestamp,
+) -> Sql<()> {
+    tx.prepare_cached(
+        "INSERT INTO memberships (source_id, article_id, guid, first_seen, last_seen)
+         VALUES (?1, ?2, ?3, ?4, ?4)
+         ON CONFLICT (source_id, article_id)
+             DO UPDATE SET guid = excluded.guid, last_seen = excluded.last_seen",
+    )?
+    .execute(params![source.0, id.0, item.article.guid, to_micros(now)])?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The vector cache: no text is embedded twice by the same model.
+
+use rusqlite::{OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::{Library, Sql};
+use crate::domain::Fingerprint;
+use crate::error::Result;
+
+impl Library {
+    /// The cached vectors of texts, in their order; `None` where a text has not been embedded by
+    /// this model.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn cached_vectors(
+        &self,
+        model: &Fingerprint,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let model = model.short();
+        self.read("cannot be read (vectors)", |tx| {
+            let mut statement = tx.prepare_cached(
+                "SELECT vector FROM vectors WHERE fingerprint = ?1 AND text_hash = ?2",
+            )?;
+            texts
+                .iter()
+                .map(|text| {
+                    let vector = statement
+                        .query_row(params![model, text_hash(text)], |row| {
+                            row.get_ref(0)?.as_blob().map(from_bytes).map_err(Into::into)
+                        })
+                        .optional()?;
+                    Ok(vector.flatten())
+                })
+                .collect::<Sql<Vec<_>>>()
+        })
+    }
+
+    /// Keeps vectors, all or none; durable when this returns.
+    ///
+    /// # Errors
+    /// If the library can't be written.
+    pub fn cache_vectors<'a>(
+        &self,
+        model: &Fingerprint,
+        vectors: impl IntoIterator<Item = (&'a str, &'a [f32])>,
+    ) -> Result<()> {
+        let model = model.short();
+        self.write("cannot be written (vectors)", |tx| {
+            let mut statement = tx.prepare_cached(
+                "INSERT OR REPLACE INTO vectors (text_hash, fingerprint, vector)
+                 VALUES (?1, ?2, ?3)",
+            )?;
+            for (text, vector) in vectors {
+                statement.execute(params![text_hash(text), model, to_bytes(vector)])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// How many vectors are cached, of all models.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn vector_count(&self) -> Result<usize> {
+        self.read("cannot be read (vectors)", |tx| {
+            tx.query_row("SELECT count(*) FROM vectors", [], |row| row.get(0))
+        })
+    }
+}
+
+fn text_hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+fn to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// `None` if the bytes are no vector of finite numbers: then the text is embedded again.
+fn from_bytes(bytes: &[u8]) -> Option<Vec<f32>> {
+    let (chunks, rest) = bytes.as_chunks::<4>();
+    let vector: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+    (rest.is_empty() && !vector.is_empty() && vector.iter().all(|v| v.is_finite()))
+        .then_some(vector)
+}
