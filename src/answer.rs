@@ -257,8 +257,7 @@ pub fn answer(
     };
     if early.is_some() {
         // The nearest sections, by the embedder's count: the LLM and its tokenizer stay unloaded.
-        let count =
-            |text: &str| parts.embedder.count_tokens(text, crate::seams::Purpose::Passage);
+        let count = |text: &str| parts.embedder.count_tokens(text, crate::seams::Purpose::Passage);
         let grown = retrieve::grow(&hits, &budget, parts.document, &count)?;
         result.passages = grown.passages;
         result.usage.hits_left_out = grown.left_out;

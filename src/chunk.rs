@@ -188,9 +188,7 @@ fn fit_path(path: String, max: usize, count: Count<'_>) -> Result<String> {
 /// (a list, a table, a listing) stays together where it fits.
 fn pack(units: &[Unit], room: Room, overlap: usize) -> Vec<&[Unit]> {
     let max = room.max.saturating_sub(overlap).max(room.max / 2);
-    let cost = |unit: &Unit, opens: bool| {
-        unit.tokens + if opens { unit.header_tokens } else { 0 }
-    };
+    let cost = |unit: &Unit, opens: bool| unit.tokens + if opens { unit.header_tokens } else { 0 };
     let total: usize = units.iter().map(|unit| unit.tokens).sum();
     // Chunks of about equal size read better than full ones and a rest.
     let parts = total.div_ceil(room.target).max(1);
@@ -198,9 +196,9 @@ fn pack(units: &[Unit], room: Room, overlap: usize) -> Vec<&[Unit]> {
     // Tokens from each unit to the end of its group.
     let mut left = vec![0; units.len()];
     for at in (0..units.len()).rev() {
-        let goes_on = units.get(at + 1).is_some_and(|next| {
-            next.group.is_some() && next.group == units[at].group
-        });
+        let goes_on = units
+            .get(at + 1)
+            .is_some_and(|next| next.group.is_some() && next.group == units[at].group);
         let after = if goes_on { left[at + 1] } else { 0 };
         left[at] = if units[at].group.is_some() { units[at].tokens + after } else { 0 };
     }

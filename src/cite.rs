@@ -366,7 +366,9 @@ fn figures(text: &str) -> Vec<(Figure, String)> {
             Some(FigureUnit::Euro)
         } else if before == Some('£') || after.starts_with("pound") {
             Some(FigureUnit::Pound)
-        } else if after.starts_with('%') || after.starts_with("percent") || after.starts_with("per cent")
+        } else if after.starts_with('%')
+            || after.starts_with("percent")
+            || after.starts_with("per cent")
         {
             Some(FigureUnit::Percent)
         } else {
@@ -400,11 +402,8 @@ fn shift_decimal(value: &str, zeros: usize) -> String {
 }
 
 fn trim_zeros(value: &str) -> String {
-    let value = if value.contains('.') {
-        value.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        value
-    };
+    let value =
+        if value.contains('.') { value.trim_end_matches('0').trim_end_matches('.') } else { value };
     let trimmed = value.trim_start_matches('0');
     match trimmed.chars().next() {
         None => "0".to_owned(),
@@ -447,16 +446,52 @@ fn name_key(word: &str) -> String {
 /// Whether a sentence says that the passages don't answer.
 fn declines(text: &str) -> bool {
     let text = text.to_lowercase().replace('’', "'");
-    let about_text = ["passage", "article", "text", "provided", "information", "author", "mention", "there is", "it is"]
-        .iter()
-        .any(|word| text.contains(word));
+    let about_text = [
+        "passage",
+        "article",
+        "text",
+        "provided",
+        "information",
+        "author",
+        "mention",
+        "there is",
+        "it is",
+    ]
+    .iter()
+    .any(|word| text.contains(word));
     let says_not = [
-        "not mention", "n't mention", "no mention", "not say", "n't say", "not state", "n't state",
-        "not specif", "n't specif", "not provide", "n't provide", "no information",
-        "no specific information", "not contain", "n't contain", "not explicitly", "n't explicitly",
-        "not answer", "n't answer", "not discuss", "n't discuss", "not include information",
-        "not given", "not directly", "no direct", "not clear from", "not stated", "unclear from",
-        "not address", "n't address", "no details", "not disclose",
+        "not mention",
+        "n't mention",
+        "no mention",
+        "not say",
+        "n't say",
+        "not state",
+        "n't state",
+        "not specif",
+        "n't specif",
+        "not provide",
+        "n't provide",
+        "no information",
+        "no specific information",
+        "not contain",
+        "n't contain",
+        "not explicitly",
+        "n't explicitly",
+        "not answer",
+        "n't answer",
+        "not discuss",
+        "n't discuss",
+        "not include information",
+        "not given",
+        "not directly",
+        "no direct",
+        "not clear from",
+        "not stated",
+        "unclear from",
+        "not address",
+        "n't address",
+        "no details",
+        "not disclose",
     ]
     .iter()
     .any(|phrase| text.contains(phrase));
@@ -645,17 +680,17 @@ mod tests {
             Verdict::Unsupported { missing } => missing,
             other => panic!("{sentence}: {other:?}"),
         };
-        assert_eq!(
-            missing("Each coat dried for 24 hours at 18 °C."),
-            Missing::Figure("24".into())
-        );
+        assert_eq!(missing("Each coat dried for 24 hours at 18 °C."), Missing::Figure("24".into()));
         assert_eq!(missing("The tin of varnish cost $42."), Missing::Figure("42".into()));
         assert_eq!(
             missing("They put on six coats of Lefant varnish."),
             Missing::Name("lefant".into())
         );
         assert_eq!(missing("Sand the first coat."), Missing::Negation);
-        assert_eq!(missing("Each coat did not dry for 48 hours at 18 °C.").clone(), Missing::Negation);
+        assert_eq!(
+            missing("Each coat did not dry for 48 hours at 18 °C.").clone(),
+            Missing::Negation
+        );
         assert_eq!(missing("Mast rigging needs careful annual inspection."), Missing::Words);
     }
 

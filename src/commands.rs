@@ -1,25 +1,22 @@
 //! Builds the parts from the settings and calls one use case each; maps outcomes to exit codes.
 
+mod app;
 mod ask;
 mod doctor;
 mod index;
 mod models;
 mod sources;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, FilterArgs, Global};
+use crate::cli::{Cli, Command, Global};
 use crate::config::Settings;
-use crate::domain::{Cancel, Filter, SourceId};
-use crate::embed::{BertEmbedder, EmbedderFiles, EmbedderSpec};
+use crate::domain::Cancel;
 use crate::error::{Error, ErrorKind, Result};
-use crate::library::Library;
-use crate::models::{Manifest, Resolver};
 use crate::ui::{Ui, Verbosity};
+use app::App;
 
 /// How a command ended, if not by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +32,7 @@ pub enum Outcome {
 /// Parses the command line, runs the command, and says how it ended: 0 done (or the reader of a
 /// pipe has gone), 1 abstained, 2 an error, 130 stopped by Ctrl-C; a panic is 101.
 pub fn main() -> ExitCode {
+    quiet_guarded_panics();
     let cli = Cli::parse();
     let verbosity = match (cli.global.quiet, cli.global.verbose) {
         (true, _) => Verbosity::Quiet,
@@ -57,6 +55,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// A panic inside the embedded store becomes an error of ours; only others are shown as they are.
+fn quiet_guarded_panics() {
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !crate::store::edge::is_guarded() {
+            shown(panic);
+        }
+    }));
+}
+
 /// The first Ctrl-C (or SIGTERM) raises the flag; the second ends the process where it is, which
 /// loses nothing that was stored.
 fn stop_on_signals(cancel: &Cancel) -> Result<()> {
@@ -70,14 +78,6 @@ fn stop_on_signals(cancel: &Cancel) -> Result<()> {
     .map_err(|error| Error::new(ErrorKind::Bug, "cannot listen for Ctrl-C").caused_by(error))
 }
 
-/// Everything that a command needs besides its own arguments.
-struct App<'a> {
-    ui: &'a Ui,
-    cancel: &'a Cancel,
-    settings: Settings,
-    json: bool,
-}
-
 fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
     if let Command::Completions { shell } = cli.command {
         let mut script = Vec::new();
@@ -85,11 +85,10 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
         ui.result(&String::from_utf8_lossy(&script))?;
         return Ok(Outcome::Done);
     }
-    let settings = Settings::load(
-        cli.global.config.as_deref(),
-        &flags(&cli.global, &cli.command),
-        &|name| std::env::var(name).ok(),
-    )?;
+    let settings =
+        Settings::load(cli.global.config.as_deref(), &flags(&cli.global, &cli.command), &|name| {
+            std::env::var(name).ok()
+        })?;
     let app = App { ui, cancel, settings, json: cli.global.json };
     match cli.command {
         Command::Ask(args) => ask::ask(&app, &args),
@@ -167,32 +166,4 @@ fn config(app: &App<'_>) -> Result<Outcome> {
         app.ui.result(&text)?;
     }
     Ok(Outcome::Done)
-}
-
-impl App<'_> {
-    fn events(&self) -> impl Fn(crate::domain::Event) + Sync + '_ {
-        |event| self.ui.event(event)
-    }
-
-    fn data(&self) -> Result<PathBuf> {
-        self.settings.data_dir()
-    }
-
-    fn library(&self) -> Result<Library> {
-        Library::open(&library_path(&self.data()?))
-    }
-
-    fn manifests(&self) -> Result<Vec<Manifest>> {
-        let folder = &self.settings.config.models.manifests;
-        crate::models::manifests((!folder.is_empty()).then(|| Path::new(folder)))
-    }
-
-    fn resolver(&self) -> Result<Resolver> {
-        Ok(Resolver::new(self.settings.cache_dir()?, self.settings.config.offline))
-    }
-}
-
-/// The library's file in the data folder.
-fn library_path(data: &Path) -> PathBuf {
-    data.join("library.sqlite")
 }

@@ -186,9 +186,12 @@ impl Settings {
             return Ok(PathBuf::from(&self.config.data));
         }
         let base = etcetera::choose_base_strategy().map_err(|error| {
-            Error::new(ErrorKind::Config, "the home folder can't be found, so there is no place for the library")
-                .caused_by(error)
-                .hint("set HOME, or say where: WELLREAD_DATA=/some/folder")
+            Error::new(
+                ErrorKind::Config,
+                "the home folder can't be found, so there is no place for the library",
+            )
+            .caused_by(error)
+            .hint("set HOME, or say where: WELLREAD_DATA=/some/folder")
         })?;
         Ok(base.data_dir().join("wellread"))
     }
@@ -234,19 +237,22 @@ fn flatten(prefix: &str, table: &Table, each: &mut dyn FnMut(String, &Value)) {
 }
 
 fn nest(values: &BTreeMap<String, (Value, Origin)>) -> Table {
-    let mut root = Table::new();
-    for (key, (value, _)) in values {
-        let mut table = &mut root;
-        let parts: Vec<&str> = key.split('.').collect();
-        let (last, parents) = parts.split_last().unwrap_or((&"", &[]));
-        for part in parents {
-            let inner = table.entry(*part).or_insert_with(|| Value::Table(Table::new()));
-            match inner {
-                Value::Table(inner) => table = inner,
-                _ => break,
+    fn put(table: &mut Table, key: &str, value: &Value) {
+        match key.split_once('.') {
+            None => {
+                table.insert(key.to_owned(), value.clone());
+            }
+            Some((head, rest)) => {
+                let inner = table.entry(head).or_insert_with(|| Value::Table(Table::new()));
+                if let Value::Table(inner) = inner {
+                    put(inner, rest, value);
+                }
             }
         }
-        table.insert((*last).to_owned(), value.clone());
+    }
+    let mut root = Table::new();
+    for (key, (value, _)) in values {
+        put(&mut root, key, value);
     }
     root
 }
@@ -329,8 +335,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("w.toml");
         fs_err::write(&path, file).unwrap();
-        let flags: Vec<_> =
-            flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let flags: Vec<_> = flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let environment: BTreeMap<_, _> = environment.iter().copied().collect();
         Settings::load(Some(&path), &flags, &|name| {
             environment.get(name).map(|value| (*value).to_owned())

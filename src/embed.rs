@@ -8,23 +8,12 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
-use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
 use crate::domain::Fingerprint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::models::Pooling;
 use crate::seams::{Embedder, Purpose};
-
-/// How token states become one vector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pooling {
-    /// The mean over the text's tokens.
-    #[default]
-    Mean,
-    /// The first token's.
-    Cls,
-}
 
 /// What decides a model's vectors besides its weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +75,9 @@ impl BertEmbedder {
         // Nothing is cut or filled up here: a text that is too long is an error, and each batch
         // is filled up to its own longest text.
         tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|error| broken(&files.tokenizer, error.to_string()))?;
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| broken(&files.tokenizer, error.to_string()))?;
         // SAFETY: the file is of the model cache, where files are only ever replaced as a whole by
         // a rename, never written in place.
         #[allow(unsafe_code)]
@@ -145,8 +136,7 @@ impl BertEmbedder {
         let is_even = batch.iter().all(|tokens| tokens.len() == longest);
         let ids = Tensor::from_vec(ids, (rows, longest), device)?;
         let mask = Tensor::from_vec(mask, (rows, longest), device)?;
-        let states =
-            self.model.forward(&ids, &ids.zeros_like()?, (!is_even).then_some(&mask))?;
+        let states = self.model.forward(&ids, &ids.zeros_like()?, (!is_even).then_some(&mask))?;
         let pooled = match self.spec.pooling {
             Pooling::Mean => {
                 let mask = mask.unsqueeze(2)?;
@@ -220,7 +210,8 @@ impl Embedder for BertEmbedder {
             let rows: Vec<&[u32]> = batch.iter().map(|at| tokens[*at].as_slice()).collect();
             self.forward(&rows)
         };
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(batches.len());
+        let workers =
+            std::thread::available_parallelism().map_or(1, usize::from).min(batches.len());
         let outcomes: Vec<candle_core::Result<Vec<Vec<f32>>>> = if workers < 2 {
             batches.iter().map(|batch| run(batch)).collect()
         } else {

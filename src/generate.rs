@@ -50,8 +50,9 @@ impl Llm {
     /// template.
     pub fn load(path: &Path, name: &str, sha256: &str) -> Result<Llm> {
         let broken = Broken { path: path.to_owned() };
-        let file = fs_err::File::open(path)
-            .map_err(|error| Error::io("cannot open the LLM's file", error).hint("check its path"))?;
+        let file = fs_err::File::open(path).map_err(|error| {
+            Error::io("cannot open the LLM's file", error).hint("check its path")
+        })?;
         let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
         let content = Content::read(&mut reader)
             .map_err(|error| broken.error("it is not a GGUF file, or it is damaged", error))?;
@@ -83,10 +84,16 @@ impl Llm {
             token(bos).unwrap_or_default(),
             token(eos).unwrap_or_default(),
         )?;
-        let mut ends: Vec<u32> = eos.into_iter().chain(number("tokenizer.ggml.eot_token_id")).collect();
-        for name in
-            ["<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "<|end_of_text|>"]
-        {
+        let mut ends: Vec<u32> =
+            eos.into_iter().chain(number("tokenizer.ggml.eot_token_id")).collect();
+        for name in [
+            "<|im_end|>",
+            "<|eot_id|>",
+            "<end_of_turn>",
+            "<|end|>",
+            "<|endoftext|>",
+            "<|end_of_text|>",
+        ] {
             ends.extend(tokenizer.token_to_id(name));
         }
         ends.sort_unstable();
@@ -96,15 +103,16 @@ impl Llm {
         let context = number(&format!("{architecture}.context_length"))
             .map_or(2048, |n| n as usize)
             .min(MAX_CONTEXT);
-        let model = Model::load(&architecture, content, &mut reader).map_err(|error| match error {
-            family::LoadError::Unknown => broken
-                .said(&format!(
-                    "it is of the family \"{architecture}\"; known are {}",
-                    family::KNOWN.join(", ")
-                ))
-                .hint("choose another model: wellread models list"),
-            family::LoadError::Candle(error) => broken.error("it is damaged", error),
-        })?;
+        let model =
+            Model::load(&architecture, content, &mut reader).map_err(|error| match error {
+                family::LoadError::Unknown => broken
+                    .said(&format!(
+                        "it is of the family \"{architecture}\"; known are {}",
+                        family::KNOWN.join(", ")
+                    ))
+                    .hint("choose another model: wellread models list"),
+                family::LoadError::Candle(error) => broken.error("it is damaged", error),
+            })?;
         Ok(Llm {
             name: name.to_owned(),
             sha256: sha256.to_owned(),

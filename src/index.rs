@@ -27,9 +27,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::html::{self, CleanOptions, Repeated};
 use crate::library::Library;
 use crate::seams::{Embedder, Store};
+use crate::store::Shape;
 use crate::store::edge::EdgeStore;
 use crate::store::server::{Server, ServerOptions, ServerStore};
-use crate::store::Shape;
 
 pub use build::{Built, Work};
 pub use layout::Held;

@@ -46,8 +46,9 @@ impl Library {
     /// [`ErrorKind::Io`] if it can't be written.
     pub fn open(path: &Path) -> Result<Library> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs_err::create_dir_all(folder)
-                .map_err(|e| Error::io(format!("cannot make the folder {}", folder.display()), e))?;
+            fs_err::create_dir_all(folder).map_err(|e| {
+                Error::io(format!("cannot make the folder {}", folder.display()), e)
+            })?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -103,7 +104,11 @@ impl Library {
             Err(error) => return Err(error),
         };
         if version < SCHEMA_VERSION {
-            return if version == 0 { Err(library.empty()) } else { Err(library.outdated(version)) };
+            return if version == 0 {
+                Err(library.empty())
+            } else {
+                Err(library.outdated(version))
+            };
         }
         Ok(library)
     }
@@ -160,8 +165,7 @@ impl Library {
     /// Runs `work` in one transaction that holds the write lock from the start.
     fn write<T>(&self, doing: &str, work: impl FnOnce(&Transaction<'_>) -> Sql<T>) -> Result<T> {
         let run = || -> Sql<T> {
-            let tx =
-                Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            let tx = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
             let value = work(&tx)?;
             tx.commit()?;
             Ok(value)
@@ -189,7 +193,9 @@ impl Library {
             let mut lines = lines.collect::<Sql<Vec<String>>>()?;
             lines.retain(|line| line != "ok");
             let orphans: i64 =
-                tx.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+                tx.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
+                    row.get(0)
+                })?;
             if orphans > 0 {
                 lines.push(format!("{orphans} rows refer to something that is not there"));
             }
@@ -234,6 +240,11 @@ fn sql_error(path: &Path, doing: &str, error: rusqlite::Error) -> Error {
         _ => (ErrorKind::Library, "run wellread doctor"),
     };
     Error::new(kind, format!("the library {name} {doing}")).hint(hint).caused_by(error)
+}
+
+/// A count, which SQLite has as a signed number.
+fn count(row: &rusqlite::Row<'_>, column: usize) -> Sql<usize> {
+    row.get::<_, i64>(column).map(|count| usize::try_from(count).unwrap_or(0))
 }
 
 /// Whether a write-ahead log with content lies beside the file.

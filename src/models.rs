@@ -35,7 +35,8 @@ pub fn default_cache() -> Result<PathBuf> {
 }
 
 fn cache_by(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-    let folder = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder =
+        |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(cache) = folder("WELLREAD_CACHE") {
         return Ok(cache);
     }

@@ -355,7 +355,12 @@ mod tests {
             passages: vec![passage.clone(), Passage { n: 2, ..passage }],
             confidence: 0.61,
             usage: Usage { prompt_tokens: 400, completion_tokens: 12, hits_left_out: 3 },
-            timings: Timings { retrieval_ms: 9, prepared_ms: 900, first_token_ms: 4000, total_ms: 5000 },
+            timings: Timings {
+                retrieval_ms: 9,
+                prepared_ms: 900,
+                first_token_ms: 4000,
+                total_ms: 5000,
+            },
             finish: answered.then_some(Finish::Stop),
             prompt_hash: "abc".into(),
         }

@@ -33,8 +33,7 @@ impl Template {
                 .hint("compare it with prompts/answer.jinja of the source code, or unset answer.prompt")
         };
         environment.add_template_owned("prompt", text.to_owned()).map_err(broken)?;
-        let template =
-            Template { environment, hash: hex(&Sha256::digest(text.as_bytes())[..8]) };
+        let template = Template { environment, hash: hex(&Sha256::digest(text.as_bytes())[..8]) };
         template.render("?", &[]).map_err(|error| {
             error.hint("a prompt template has the blocks system, user and opening; see prompts/answer.jinja of the source code")
         })?;
@@ -70,7 +69,7 @@ impl Template {
                     title => one_line(&passage.article.title),
                     heading_path => passage.heading_path.iter().map(|h| one_line(h)).collect::<Vec<_>>(),
                     date => passage.article.published.map(|at| at.strftime("%Y-%m-%d").to_string()),
-                    text => passage.text,
+                    text => passage.text.as_str(),
                 }
             })
             .collect();
@@ -82,7 +81,10 @@ impl Template {
         let block = |name: &str| {
             self.environment
                 .get_template("prompt")
-                .and_then(|template| template.eval_to_state(&variables)?.render_block(name))
+                .and_then(|template| {
+                    let mut captured = template.render_captured(variables.clone())?;
+                    captured.with_state_mut(|state| state.render_block(name))
+                })
                 .map(|text| text.trim_end().to_owned())
                 .map_err(|error| {
                     Error::new(
@@ -158,7 +160,8 @@ mod tests {
 
     #[test]
     fn the_fence_follows_the_request() {
-        let [a, b] = ["Wait two days.", "Wait two weeks."].map(|text| fence("q", &[passage(1, text)]));
+        let [a, b] =
+            ["Wait two days.", "Wait two weeks."].map(|text| fence("q", &[passage(1, text)]));
         assert_ne!(a, b);
         assert_eq!(a, fence("q", &[passage(1, "Wait two days.")]));
     }

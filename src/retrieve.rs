@@ -357,9 +357,7 @@ mod tests {
                         if dense { hit(id, Some(score), None) } else { hit(id, None, Some(score)) }
                     })
                     .collect();
-                hits.sort_by(|a, b| {
-                    b.score.total_cmp(&a.score).then(a.chunk_id.cmp(&b.chunk_id))
-                });
+                hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk_id.cmp(&b.chunk_id)));
                 hits
             })
         };

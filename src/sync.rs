@@ -238,7 +238,8 @@ fn many(
             .and_then(|body| parse(&body, &path.to_string_lossy()));
         match parsed {
             Ok(Parsed::Source(feed)) => {
-                items.extend(feed.articles.into_iter().map(|article| Item { article, place: None }));
+                items
+                    .extend(feed.articles.into_iter().map(|article| Item { article, place: None }));
             }
             Ok(Parsed::Page { article, .. }) => {
                 items.push(Item { article: *article, place: Some(name) });
@@ -303,7 +304,8 @@ fn learn(reading: &Reading<'_>, id: &SourceId) -> Result<()> {
         }
     }
     let repeated = html::learn_repeated(&documents, reading.clean);
-    let json = serde_json::to_string(&repeated)
-        .map_err(|error| Error::new(ErrorKind::Bug, "cannot write what repeats").caused_by(error))?;
+    let json = serde_json::to_string(&repeated).map_err(|error| {
+        Error::new(ErrorKind::Bug, "cannot write what repeats").caused_by(error)
+    })?;
     reading.library.set_learned(id, &Learned { json, of: documents.len().to_string() })
 }

@@ -249,9 +249,16 @@ fn paint(color: bool, style: Style, text: &str) -> String {
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        let invisible = matches!(character,
-            '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}')
-            || ('\u{202A}'..='\u{202E}').contains(&character)
+        let invisible = matches!(
+            character,
+            '\u{200B}'
+                | '\u{200E}'
+                | '\u{200F}'
+                | '\u{061C}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{FEFF}'
+        ) || ('\u{202A}'..='\u{202E}').contains(&character)
             || ('\u{2060}'..='\u{206F}').contains(&character)
             || ('\u{E0000}'..='\u{E007F}').contains(&character);
         if (character.is_control() && character != '\n' && character != '\t') || invisible {

@@ -67,10 +67,18 @@ mod tests {
         assert!(ABBREVIATIONS.is_sorted());
         assert_eq!(
             split("Dr. Holm paid 3.5 kr. He left. See https://a.example/b.c?d=1. Then e.g. Oak."),
-            ["Dr. Holm paid 3.5 kr.", "He left.", "See https://a.example/b.c?d=1.", "Then e.g. Oak."]
+            [
+                "Dr. Holm paid 3.5 kr.",
+                "He left.",
+                "See https://a.example/b.c?d=1.",
+                "Then e.g. Oak."
+            ]
         );
         assert_eq!(split("船は木です。接着剤は四時間。"), ["船は木です。", "接着剤は四時間。"]);
-        assert_eq!(split("J. Smith came. Why? \"No!\" he said."), ["J. Smith came.", "Why?", "\"No!\" he said."]);
+        assert_eq!(
+            split("J. Smith came. Why? \"No!\" he said."),
+            ["J. Smith came.", "Why?", "\"No!\" he said."]
+        );
         assert_eq!(split("1. Cut it. 2. Glue it."), ["1. Cut it.", "2. Glue it."]);
         assert_eq!(split("At 5 a.m. they rose. We slept."), ["At 5 a.m. they rose.", "We slept."]);
     }

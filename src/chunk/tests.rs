@@ -125,9 +125,8 @@ fn words(n: usize) -> String {
 
 #[test]
 fn an_edit_keeps_the_ids_of_other_sections() {
-    let section = |name: &str, text: String| {
-        (vec![name.to_owned()], vec![(BlockKind::Paragraph, text)])
-    };
+    let section =
+        |name: &str, text: String| (vec![name.to_owned()], vec![(BlockKind::Paragraph, text)]);
     let options = ChunkOptions::default();
     let before = document(&[section("A", words(20)), section("B", words(30))]);
     let after = document(&[section("A", words(21)), section("B", words(30))]);
@@ -145,14 +144,14 @@ fn a_split_table_repeats_its_header_and_a_list_that_fits_stays_whole() {
     };
     let mut rows = vec![(BlockKind::TableRow { table: 0, header: None }, "Wood | Weight".into())];
     rows.extend((0..12).map(|n| row(n, true)));
-    let options =
-        ChunkOptions { target_tokens: 40, max_tokens: 60, ..ChunkOptions::default() };
+    let options = ChunkOptions { target_tokens: 40, max_tokens: 60, ..ChunkOptions::default() };
     let table = document(&[(vec![], rows)]);
     let chunks = split(&table, &meta(), &options, 256, &count).unwrap();
     assert!(chunks.len() > 1);
     assert!(chunks.iter().all(|chunk| chunk.text.starts_with("Wood | Weight")), "{chunks:?}");
 
-    let item = |n: usize| (BlockKind::ListItem { depth: 0, list: 0 }, format!("- {n} {}", words(4)));
+    let item =
+        |n: usize| (BlockKind::ListItem { depth: 0, list: 0 }, format!("- {n} {}", words(4)));
     let mut blocks = vec![(BlockKind::Paragraph, words(25))];
     blocks.extend((0..5).map(item));
     let list = document(&[(vec![], blocks)]);

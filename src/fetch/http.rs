@@ -65,9 +65,9 @@ async fn get(
         if status.is_redirection()
             && let Some(target) = header(response.headers(), &LOCATION)
         {
-            let next = at.join(&target).map_err(|error| {
-                network(&at, "redirects to what is no URL").caused_by(error)
-            })?;
+            let next = at
+                .join(&target)
+                .map_err(|error| network(&at, "redirects to what is no URL").caused_by(error))?;
             if !matches!(next.scheme(), "http" | "https") {
                 return Err(network(&at, &format!("redirects to {}", next.scheme())));
             }
@@ -156,9 +156,10 @@ async fn body(
     }
     let mut bytes = Vec::new();
     loop {
-        let chunk = response.chunk().await.map_err(|error| {
-            network(url, "broke off").caused_by(error.without_url())
-        })?;
+        let chunk = response
+            .chunk()
+            .await
+            .map_err(|error| network(url, "broke off").caused_by(error.without_url()))?;
         let Some(chunk) = chunk else { return Ok(bytes) };
         bytes.extend_from_slice(&chunk);
         if bytes.len() as u64 > options.max_bytes {
@@ -239,9 +240,23 @@ mod tests {
     #[test]
     fn special_addresses_are_not_public() {
         for address in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0",
-            "100.64.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fc00::1",
-            "fe80::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "ff02::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fc00::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "ff02::1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }

@@ -33,23 +33,20 @@ impl Model {
         reader: &mut R,
     ) -> std::result::Result<Model, LoadError> {
         let device = &Device::Cpu;
-        let model = match architecture {
-            "gemma3" => {
-                quantized_gemma3::ModelWeights::from_gguf(content, reader, device).map(Model::Gemma3)
-            }
-            "llama" => {
-                quantized_llama::ModelWeights::from_gguf(content, reader, device).map(Model::Llama)
-            }
-            "phi3" => quantized_phi3::ModelWeights::from_gguf(false, content, reader, device)
-                .map(Model::Phi3),
-            "qwen2" => {
-                quantized_qwen2::ModelWeights::from_gguf(content, reader, device).map(Model::Qwen2)
-            }
-            "qwen3" => {
-                quantized_qwen3::ModelWeights::from_gguf(content, reader, device).map(Model::Qwen3)
-            }
-            _ => return Err(LoadError::Unknown),
-        };
+        let model =
+            match architecture {
+                "gemma3" => quantized_gemma3::ModelWeights::from_gguf(content, reader, device)
+                    .map(Model::Gemma3),
+                "llama" => quantized_llama::ModelWeights::from_gguf(content, reader, device)
+                    .map(Model::Llama),
+                "phi3" => quantized_phi3::ModelWeights::from_gguf(false, content, reader, device)
+                    .map(Model::Phi3),
+                "qwen2" => quantized_qwen2::ModelWeights::from_gguf(content, reader, device)
+                    .map(Model::Qwen2),
+                "qwen3" => quantized_qwen3::ModelWeights::from_gguf(content, reader, device)
+                    .map(Model::Qwen3),
+                _ => return Err(LoadError::Unknown),
+            };
         model.map_err(LoadError::Candle)
     }
 

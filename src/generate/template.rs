@@ -3,6 +3,7 @@
 //! What is said never becomes part of the template's text: the template is rendered with marks in
 //! its place, and cut at them, so that a chat token inside an article stays plain text.
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind as JinjaError, context};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -34,12 +35,17 @@ fn mark(n: usize) -> String {
 impl ChatTemplate {
     pub(super) fn new(source: String, bos: String, eos: String) -> Result<ChatTemplate> {
         let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |text: String| -> Result<String, minijinja::Error> {
-            Err(minijinja::Error::new(JinjaError::InvalidOperation, text))
-        });
+        // As transformers renders chat templates.
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(wrong)?);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |text: String| -> Result<String, minijinja::Error> {
+                Err(minijinja::Error::new(JinjaError::InvalidOperation, text))
+            },
+        );
         // Models that greet with the date get none: an answer does not depend on the day.
         environment.add_function("strftime_now", |_: String| String::new());
         environment.add_template_owned(NAME, source).map_err(wrong)?;
@@ -106,8 +112,8 @@ impl ChatTemplate {
             messages,
             add_generation_prompt => true,
             enable_thinking => false,
-            bos_token => self.bos,
-            eos_token => self.eos,
+            bos_token => self.bos.clone(),
+            eos_token => self.eos.clone(),
         })
     }
 }
@@ -186,7 +192,8 @@ mod tests {
     #[test]
     fn a_template_that_drops_a_message_is_refused() {
         let template =
-            ChatTemplate::new("{{ messages[1].content }}".into(), String::new(), String::new()).unwrap();
+            ChatTemplate::new("{{ messages[1].content }}".into(), String::new(), String::new())
+                .unwrap();
         assert_eq!(template.lay_out(&prompt()).unwrap_err().kind(), ErrorKind::Model);
     }
 }

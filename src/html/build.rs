@@ -49,7 +49,8 @@ pub(super) fn build(html: &Html, options: &CleanOptions) -> Document {
 
 /// The document of plain text: blank lines part paragraphs.
 pub(super) fn plain(text: &str) -> Document {
-    let mut builder = Builder::new(&CleanOptions::default());
+    let options = CleanOptions::default();
+    let mut builder = Builder::new(&options);
     let mut paragraph = String::new();
     for line in text.lines().chain([""]) {
         if line.trim().is_empty() {
@@ -270,7 +271,7 @@ impl<'a> Builder<'a> {
                     self.push(BlockKind::Caption, source);
                 }
             }
-            "hr" => self.settle(false),
+            "hr" => self.settle(),
             _ => {}
         }
     }
@@ -363,7 +364,8 @@ impl<'a> Builder<'a> {
             return;
         }
         let text = cells.join(" | ");
-        let is_header = table.header.is_none() && (table.in_head || (all_headers && table.rows == 0));
+        let is_header =
+            table.header.is_none() && (table.in_head || (all_headers && table.rows == 0));
         let header = if is_header { None } else { table.header.clone() };
         table.rows += 1;
         if is_header {
@@ -442,7 +444,9 @@ impl<'a> Builder<'a> {
             (BlockKind::ListItem { depth, .. }, Some(mark)) => {
                 format!("{}{mark}{text}", "  ".repeat(*depth))
             }
-            (BlockKind::ListItem { depth, .. }, None) => format!("{}{text}", "  ".repeat(depth + 1)),
+            (BlockKind::ListItem { depth, .. }, None) => {
+                format!("{}{text}", "  ".repeat(depth + 1))
+            }
             _ => text,
         };
         self.push(kind, text);
@@ -467,8 +471,12 @@ impl<'a> Builder<'a> {
         let document = &mut self.document;
         if let Some(last) = document.blocks.last() {
             let same = match (&last.kind, &kind) {
-                (BlockKind::ListItem { list: a, .. }, BlockKind::ListItem { list: b, .. }) => a == b,
-                (BlockKind::TableRow { table: a, .. }, BlockKind::TableRow { table: b, .. }) => a == b,
+                (BlockKind::ListItem { list: a, .. }, BlockKind::ListItem { list: b, .. }) => {
+                    a == b
+                }
+                (BlockKind::TableRow { table: a, .. }, BlockKind::TableRow { table: b, .. }) => {
+                    a == b
+                }
                 _ => false,
             };
             document.text.push_str(if same { "\n" } else { "\n\n" });
@@ -520,11 +528,50 @@ const BOLD_LEVEL: u8 = 7;
 fn is_block(name: &str) -> bool {
     matches!(
         name,
-        "address" | "article" | "aside" | "blockquote" | "body" | "caption" | "center" | "dd"
-            | "details" | "dialog" | "div" | "dl" | "dt" | "fieldset" | "figcaption" | "figure"
-            | "footer" | "form" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "header" | "hr" | "html"
-            | "iframe" | "li" | "main" | "nav" | "ol" | "p" | "pre" | "section" | "summary"
-            | "table" | "tbody" | "td" | "tfoot" | "th" | "thead" | "tr" | "ul"
+        "address"
+            | "article"
+            | "aside"
+            | "blockquote"
+            | "body"
+            | "caption"
+            | "center"
+            | "dd"
+            | "details"
+            | "dialog"
+            | "div"
+            | "dl"
+            | "dt"
+            | "fieldset"
+            | "figcaption"
+            | "figure"
+            | "footer"
+            | "form"
+            | "h1"
+            | "h2"
+            | "h3"
+            | "h4"
+            | "h5"
+            | "h6"
+            | "header"
+            | "hr"
+            | "html"
+            | "iframe"
+            | "li"
+            | "main"
+            | "nav"
+            | "ol"
+            | "p"
+            | "pre"
+            | "section"
+            | "summary"
+            | "table"
+            | "tbody"
+            | "td"
+            | "tfoot"
+            | "th"
+            | "thead"
+            | "tr"
+            | "ul"
     )
 }
 
@@ -534,7 +581,9 @@ fn is_layout(table: ElementRef<'_>) -> bool {
     let mut cells = 0;
     for element in table.descendent_elements().skip(1) {
         match element.value().name() {
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "pre" | "blockquote" => return true,
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "pre" | "blockquote" => {
+                return true;
+            }
             "tr" => cells = 0,
             "td" | "th" => {
                 cells += 1;

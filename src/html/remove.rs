@@ -98,8 +98,7 @@ fn is_hidden(element: ElementRef<'_>) -> bool {
         return true;
     }
     let Some(style) = value.attr("style") else { return false };
-    let style: String =
-        style.to_ascii_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
+    let style: String = style.to_ascii_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
     let mut color = None;
     let mut background = None;
     let (mut flat, mut clipped) = (false, false);
@@ -114,8 +113,9 @@ fn is_hidden(element: ElementRef<'_>) -> bool {
             "display" if value == "none" => return true,
             "visibility" if matches!(value, "hidden" | "collapse") => return true,
             "opacity" if number().is_some_and(|n| n <= 0.05) => return true,
-            "font-size" if number().is_some_and(|n| n <= 1.0) && !value.ends_with("em")
-                || property == "font-size" && number() == Some(0.0) =>
+            "font-size"
+                if number().is_some_and(|n| n <= 1.0) && !value.ends_with("em")
+                    || property == "font-size" && number() == Some(0.0) =>
             {
                 return true;
             }

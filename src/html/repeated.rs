@@ -31,7 +31,9 @@ pub fn learn_repeated<'a>(
         let keys: HashSet<String> = document
             .blocks
             .iter()
-            .filter(|block| !matches!(block.kind, BlockKind::Code { .. } | BlockKind::TableRow { .. }))
+            .filter(|block| {
+                !matches!(block.kind, BlockKind::Code { .. } | BlockKind::TableRow { .. })
+            })
             .filter_map(|block| key(&document.text[block.range.clone()]))
             .collect();
         for key in keys {
@@ -43,7 +45,11 @@ pub fn learn_repeated<'a>(
     }
     let enough = (articles as f64 * options.repeated_share).ceil().max(3.0);
     Repeated(
-        found.into_iter().filter(|(_, count)| *count as f64 >= enough).map(|(key, _)| key).collect(),
+        found
+            .into_iter()
+            .filter(|(_, count)| *count as f64 >= enough)
+            .map(|(key, _)| key)
+            .collect(),
     )
 }
 

@@ -98,7 +98,10 @@ fn what_repeats_is_learned_and_removed() {
     let documents: Vec<Document> = (0..6)
         .map(|n| {
             let closing = closing.replace("{}", &n.to_string());
-            read(&format!("<h2>Part</h2><p>Text of its own, number {}.</p><ul><li>x</ul>{closing}", "abcdef".chars().nth(n).unwrap()))
+            read(&format!(
+                "<h2>Part</h2><p>Text of its own, number {}.</p><ul><li>x</ul>{closing}",
+                "abcdef".chars().nth(n).unwrap()
+            ))
         })
         .collect();
     let options = CleanOptions::default();
@@ -123,7 +126,9 @@ fn is_sound(document: &Document) -> Result<(), TestCaseError> {
         prop_assert!(block.range.start >= end && block.range.end > block.range.start);
         prop_assert!(document.text.get(block.range.clone()).is_some());
         let section = &document.sections[block.section];
-        prop_assert!(section.range.start <= block.range.start && block.range.end <= section.range.end);
+        prop_assert!(
+            section.range.start <= block.range.start && block.range.end <= section.range.end
+        );
         prop_assert!(document.text[end..block.range.start].trim().is_empty());
         end = block.range.end;
     }

@@ -70,13 +70,8 @@ impl Work<'_> {
         let Some(article) = self.library.article(id)? else { return Ok(None) };
         let document = document(self.library, id, article.revision, self.clean)?;
         let count = |text: &str| self.embedder.count_tokens(text, Purpose::Passage);
-        let chunks = chunk::split(
-            &document,
-            &article.meta,
-            self.chunk,
-            self.embedder.max_tokens(),
-            &count,
-        )?;
+        let chunks =
+            chunk::split(&document, &article.meta, self.chunk, self.embedder.max_tokens(), &count)?;
         Ok(Some((Chunks { meta: article.meta, chunks }, article.revision)))
     }
 }
@@ -125,12 +120,7 @@ impl Index {
         self.build(&writer, work, None)
     }
 
-    fn build(
-        &self,
-        writer: &Writer,
-        work: &Work<'_>,
-        base: Option<Generation>,
-    ) -> Result<Built> {
+    fn build(&self, writer: &Writer, work: &Work<'_>, base: Option<Generation>) -> Result<Built> {
         let mut held = match &base {
             Some(base) => self.articles(base)?,
             None => HeldArticles::new(),

@@ -41,8 +41,9 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         std::io::ErrorKind::NotFound => damaged(&format!("{} is missing", path.display())),
         _ => Error::io("cannot read the index", error),
     })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| damaged(&format!("{} is not as it was written", path.display())).caused_by(error))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        damaged(&format!("{} is not as it was written", path.display())).caused_by(error)
+    })
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
@@ -62,7 +63,10 @@ fn pointer(dir: &Path) -> Result<Option<String>> {
         Ok(name) => {
             let name = name.trim();
             if !is_name(name) {
-                return Err(damaged(&format!("{} names no generation", dir.join(CURRENT).display())));
+                return Err(damaged(&format!(
+                    "{} names no generation",
+                    dir.join(CURRENT).display()
+                )));
             }
             Ok(Some(name.to_owned()))
         }
@@ -81,7 +85,10 @@ fn record(dir: &Path, name: &str) -> Result<Generation> {
     if generation.schema > SCHEMA {
         return Err(Error::new(
             ErrorKind::Index,
-            format!("generation {name} was made by a newer wellread (schema {})", generation.schema),
+            format!(
+                "generation {name} was made by a newer wellread (schema {})",
+                generation.schema
+            ),
         )
         .hint("use that wellread, or build anew with this one: wellread index rebuild"));
     }

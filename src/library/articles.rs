@@ -94,7 +94,7 @@ impl Library {
     /// If the library can't be read.
     pub fn article_count(&self) -> Result<usize> {
         self.read("cannot be read (articles)", |tx| {
-            tx.query_row("SELECT count(*) FROM articles", [], |row| row.get(0))
+            tx.query_row("SELECT count(*) FROM articles", [], |row| super::count(row, 0))
         })
     }
 
@@ -223,9 +223,10 @@ fn passes(info: &ArticleInfo, filter: &Filter) -> bool {
     let published = info.meta.published;
     filter.since.is_none_or(|since| published.is_some_and(|time| time >= since))
         && filter.until.is_none_or(|until| published.is_some_and(|time| time < until))
-        && (filter.sources.is_empty() || filter.sources.iter().any(|source| {
-            *source == info.meta.source || info.meta.other_sources.contains(source)
-        }))
+        && (filter.sources.is_empty()
+            || filter.sources.iter().any(|source| {
+                *source == info.meta.source || info.meta.other_sources.contains(source)
+            }))
         && any(&filter.authors, &info.meta.authors)
         && any(&filter.tags, &info.meta.tags)
         && filter.title.as_ref().is_none_or(|words| {

@@ -14,9 +14,32 @@ use crate::domain::{ArticleId, Content, ParsedArticle, SourceId, hex};
 
 /// Query parameters that say where a reader came from, not what they read.
 const TRACKING: &[&str] = &[
-    "_hsenc", "_hsmi", "cmpid", "dclid", "fbclid", "gbraid", "gclid", "gclsrc", "igsh", "igshid",
-    "li_fat_id", "mc_cid", "mc_eid", "mkt_tok", "msclkid", "oly_anon_id", "oly_enc_id", "ref",
-    "ref_src", "ref_url", "s_cid", "ttclid", "twclid", "vero_id", "wbraid", "yclid",
+    "_hsenc",
+    "_hsmi",
+    "cmpid",
+    "dclid",
+    "fbclid",
+    "gbraid",
+    "gclid",
+    "gclsrc",
+    "igsh",
+    "igshid",
+    "li_fat_id",
+    "mc_cid",
+    "mc_eid",
+    "mkt_tok",
+    "msclkid",
+    "oly_anon_id",
+    "oly_enc_id",
+    "ref",
+    "ref_src",
+    "ref_url",
+    "s_cid",
+    "ttclid",
+    "twclid",
+    "vero_id",
+    "wbraid",
+    "yclid",
 ];
 
 fn is_tracking(name: &str, value: &str) -> bool {
@@ -341,10 +364,8 @@ mod tests {
         assert_eq!(found[0].url.as_deref(), Some("url x.org/log#v1"));
         assert_ne!(found[0].mint(), found[1].mint());
 
-        let nothing_but_site = [
-            item(None, Some("https://x.org/"), "a"),
-            item(None, Some("https://x.org/"), "b"),
-        ];
+        let nothing_but_site =
+            [item(None, Some("https://x.org/"), "a"), item(None, Some("https://x.org/"), "b")];
         let found = marks(&nothing_but_site, &source("s"), None);
         assert!(found.iter().all(|marks| marks.url.is_none()));
         assert_ne!(found[0].mint(), found[1].mint());

@@ -178,12 +178,15 @@ fn candidates(
     {
         // The URL of an article that this source still carries under another GUID names that one.
         let guid_there: Option<String> = tx
-            .prepare_cached("SELECT guid FROM memberships WHERE source_id = ?1 AND article_id = ?2")?
+            .prepare_cached(
+                "SELECT guid FROM memberships WHERE source_id = ?1 AND article_id = ?2",
+            )?
             .query_row(params![source.0, id.0], |row| row.get(0))
             .optional()?
             .flatten();
-        let is_another = guid_there
-            .is_some_and(|guid| item.article.guid.as_ref() != Some(&guid) && guids.contains(&*guid));
+        let is_another = guid_there.is_some_and(|guid| {
+            item.article.guid.as_ref() != Some(&guid) && guids.contains(&*guid)
+        });
         if !is_another {
             found.push((id, By::Url));
         }

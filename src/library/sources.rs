@@ -94,7 +94,7 @@ impl Library {
             let articles: usize = tx.query_row(
                 "SELECT count(*) FROM memberships WHERE source_id = ?1",
                 [&id.0],
-                |row| row.get(0),
+                |row| super::count(row, 0),
             )?;
             if tx.execute("DELETE FROM sources WHERE id = ?1", [&id.0])? == 0 {
                 return Ok(None);
@@ -216,6 +216,6 @@ fn source_info(row: &Row<'_>) -> Sql<SourceInfo> {
         added_at: from_micros(row.get(4)?),
         synced_at: row.get::<_, Option<i64>>(5)?.map(from_micros),
         error: row.get(6)?,
-        articles: row.get(7)?,
+        articles: super::count(row, 7)?,
     })
 }

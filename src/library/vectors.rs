@@ -65,7 +65,7 @@ impl Library {
     /// If the library can't be read.
     pub fn vector_count(&self) -> Result<usize> {
         self.read("cannot be read (vectors)", |tx| {
-            tx.query_row("SELECT count(*) FROM vectors", [], |row| row.get(0))
+            tx.query_row("SELECT count(*) FROM vectors", [], |row| super::count(row, 0))
         })
     }
 }

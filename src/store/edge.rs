@@ -12,10 +12,10 @@ use std::path::Path;
 
 use qdrant_edge::{
     CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeShard, EdgeSparseVectorParamsBuilder,
-    EdgeVectorParamsBuilder, FieldIndexOperations, Modifier, NamedQuery, OperationError,
-    PointId, PointInsertOperations, PointOperations, PointStruct,
-    QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, UpdateOperation, Vector, VectorInternal,
-    Vectors, WalOptions, WithPayloadInterface, WithVector,
+    EdgeVectorParamsBuilder, FieldIndexOperations, Modifier, NamedQuery, OperationError, PointId,
+    PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest, ScoringQuery,
+    ScrollRequest, UpdateOperation, Vector, VectorInternal, Vectors, WalOptions,
+    WithPayloadInterface, WithVector,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -56,9 +56,9 @@ impl EdgeStore {
                 field_name: from_json(Value::String(field.to_owned()))?,
                 field_schema: Some(from_json(schema)?),
             };
-            store.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(
-                index,
-            )))?;
+            store.update(UpdateOperation::FieldIndexOperation(
+                FieldIndexOperations::CreateIndex(index),
+            ))?;
         }
         Ok(store)
     }
@@ -198,7 +198,11 @@ fn point(point: &Point) -> Result<PointStruct> {
         (DENSE.to_owned(), Vector::new_dense(point.dense.clone())),
         (SPARSE.to_owned(), sparse),
     ]);
-    Ok(PointStruct::new(PointId::Uuid(point.chunk.id.0), Vectors::from(vectors), payload::of(point)))
+    Ok(PointStruct::new(
+        PointId::Uuid(point.chunk.id.0),
+        Vectors::from(vectors),
+        payload::of(point),
+    ))
 }
 
 fn uuid(id: PointId) -> Result<uuid::Uuid> {
@@ -218,12 +222,9 @@ fn object(payload: Option<qdrant_edge::Payload>) -> Value {
 impl Store for EdgeStore {
     fn upsert(&mut self, points: &[Point]) -> Result<()> {
         for batch in points.chunks(BATCH) {
-            let batch = batch
-                .iter()
-                .map(|one| point(one).map(Into::into))
-                .collect::<Result<Vec<_>>>()?;
-            let operation =
-                PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch));
+            let batch =
+                batch.iter().map(|one| point(one).map(Into::into)).collect::<Result<Vec<_>>>()?;
+            let operation = PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch));
             let outcome = self.update(UpdateOperation::PointOperation(operation));
             self.failed |= outcome.is_err();
             outcome?;

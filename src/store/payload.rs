@@ -6,11 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::{
-    ArticleId, ArticleMeta, ChunkId, Filter, Hit, Point, Scores, SourceId, Stored,
-};
+use crate::domain::{ArticleId, ArticleMeta, ChunkId, Filter, Hit, Point, Scores, SourceId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::seams::Query;
+use crate::seams::{Query, Stored};
 
 /// The payload of a point. `Option`s and lists that are empty stay out of it.
 #[derive(Debug, Deserialize, Serialize)]

@@ -128,7 +128,9 @@ impl Server {
             QdrantError::ResponseError { status } => {
                 let code = status.code() as i32;
                 let hint = match code {
-                    7 | 16 => "check the API key: WELLREAD_QDRANT_API_KEY or store.server.api_key_file",
+                    7 | 16 => {
+                        "check the API key: WELLREAD_QDRANT_API_KEY or store.server.api_key_file"
+                    }
                     5 => "run `wellread index rebuild`; the library has everything that it needs",
                     4 | 14 => "check that the server runs and that store.url is its gRPC address",
                     _ => "see the server's log",
@@ -171,8 +173,10 @@ impl Server {
     pub fn publish(&self, generation: &str) -> Result<()> {
         let collection = self.collection(generation);
         self.call("cannot switch the alias", || {
-            self.client
-                .create_alias(CreateAliasBuilder::new(collection.clone(), self.options.alias.clone()))
+            self.client.create_alias(CreateAliasBuilder::new(
+                collection.clone(),
+                self.options.alias.clone(),
+            ))
         })?;
         Ok(())
     }
@@ -262,18 +266,18 @@ impl ServerStore {
     /// [`ErrorKind::Index`] if it is missing or of another shape.
     pub fn open(server: Server, generation: &str, shape: &Shape) -> Result<ServerStore> {
         let name = server.collection(generation);
-        let info = server
-            .call("cannot look at the collection", || server.client.collection_info(name.clone()))?;
-        let params = info
-            .result
-            .and_then(|info| info.config)
-            .and_then(|config| config.params);
+        let info = server.call("cannot look at the collection", || {
+            server.client.collection_info(name.clone())
+        })?;
+        let params = info.result.and_then(|info| info.config).and_then(|config| config.params);
         let dimensions = params
             .as_ref()
             .and_then(|params| params.vectors_config.as_ref())
             .and_then(|config| config.config.as_ref())
             .and_then(|config| match config {
-                vectors_config::Config::ParamsMap(map) => map.map.get(DENSE).map(|dense| dense.size),
+                vectors_config::Config::ParamsMap(map) => {
+                    map.map.get(DENSE).map(|dense| dense.size)
+                }
                 vectors_config::Config::Params(_) => None,
             });
         let has_sparse = params
