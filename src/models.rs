@@ -11,6 +11,9 @@ mod manifest;
 mod resolve;
 mod wheel;
 
+#[cfg(all(test, unix))]
+mod resolve_tests;
+
 pub use choice::Choice;
 pub use manifest::{
     EmbedderFacts, Hub, Kind, Manifest, Member, ModelFile, Pooling, Wheel, find, manifests,
@@ -35,7 +38,8 @@ pub fn default_cache() -> Result<PathBuf> {
 }
 
 fn cache_by(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-    let folder = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder =
+        |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(cache) = folder("WELLREAD_CACHE") {
         return Ok(cache);
     }

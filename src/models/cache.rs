@@ -113,7 +113,6 @@ pub(super) fn check(
         return Ok(Found::Wrong("changed while it was checked".into()));
     }
     if let Some(sha256) = sha256.filter(|sha256| *sha256 != found) {
-        let _ = fs_err::remove_file(seal_path(path));
         return Ok(Found::Wrong(format!("has SHA-256 {found}, not {sha256}")));
     }
     let seal = Seal { sha256: found.clone(), ..before };

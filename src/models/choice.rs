@@ -108,9 +108,20 @@ mod tests {
     #[test]
     fn a_hub_file_that_is_none_is_refused() {
         for text in [
-            "", " ", "hub:", "hub:o/r", "hub:o/r/", "hub:o/r/f.bin", "hub:o/../f.gguf",
-            "hub:o/r/../../f.gguf", "hub:/r/x/f.gguf", "hub:o/r/f.gguf@", "hub:o/r/f.gguf@../x",
-            "hub:o/r/a//f.gguf", "hub:o/r/%2e%2e/f.gguf", "hub:o/r/f.gguf?x=.gguf",
+            "",
+            " ",
+            "hub:",
+            "hub:o/r",
+            "hub:o/r/",
+            "hub:o/r/f.bin",
+            "hub:o/../f.gguf",
+            "hub:o/r/../../f.gguf",
+            "hub:/r/x/f.gguf",
+            "hub:o/r/f.gguf@",
+            "hub:o/r/f.gguf@../x",
+            "hub:o/r/a//f.gguf",
+            "hub:o/r/%2e%2e/f.gguf",
+            "hub:o/r/f.gguf?x=.gguf",
         ] {
             let error = Choice::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{text}");

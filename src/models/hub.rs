@@ -32,11 +32,7 @@ pub(super) struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        Access {
-            endpoint: None,
-            connect: Duration::from_secs(3),
-            answer: Duration::from_secs(8),
-        }
+        Access { endpoint: None, connect: Duration::from_secs(3), answer: Duration::from_secs(8) }
     }
 }
 
@@ -211,8 +207,10 @@ impl Access {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
-            let lost = failure.error.kind() == ErrorKind::Network && length(partial) > before;
-            if !lost || resumed == RESUMES {
+            let now = length(partial);
+            let lost = failure.error.kind() == ErrorKind::Network && now > before;
+            let from_nothing = before > 0 && now == 0;
+            if !(lost || from_nothing) || resumed == RESUMES {
                 return Err(failure);
             }
             resumed += 1;
@@ -230,12 +228,7 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    async fn run(
-        &self,
-        start: u64,
-        on_bytes: &mut dyn FnMut(u64),
-        cancel: &Cancel,
-    ) -> Outcome<()> {
+    async fn run(&self, start: u64, on_bytes: &mut dyn FnMut(u64), cancel: &Cancel) -> Outcome<()> {
         let Transfer { access, remote, .. } = *self;
         // Without a size there is no telling how much is left to ask for.
         let start = self.size.map_or(0, |size| if start <= size { start } else { 0 });
@@ -314,7 +307,9 @@ impl Facts {
         let etag = text("x-linked-etag")
             .or_else(|| text("etag"))
             .map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase())
-            .filter(|etag| !etag.is_empty() && etag.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            .filter(|etag| {
+                !etag.is_empty() && etag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            });
         let is_hex = |etag: &&String| etag.bytes().all(|byte| byte.is_ascii_hexdigit());
         Facts {
             sha256: etag.as_ref().filter(|etag| etag.len() == 64).filter(is_hex).cloned(),
@@ -352,7 +347,11 @@ fn block_on<T>(future: impl Future<Output = Outcome<T>>) -> Outcome<T> {
 ///
 /// # Errors
 /// [`ErrorKind::Interrupted`] if the user stopped the work meanwhile.
-async fn watch<F: Future>(future: F, limit: Duration, cancel: &Cancel) -> Result<Option<F::Output>> {
+async fn watch<F: Future>(
+    future: F,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<Option<F::Output>> {
     let mut future = std::pin::pin!(future);
     let end = Instant::now() + limit;
     loop {

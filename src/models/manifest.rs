@@ -171,8 +171,8 @@ impl Manifest {
             Error::new(ErrorKind::Config, format!("the model manifest {origin} is wrong: {what}"))
                 .hint("correct it, or take it out of the folder; models/*.toml are examples")
         };
-        let manifest: Manifest =
-            toml::from_str(text).map_err(|error| wrong(error.message().to_owned()).caused_by(error))?;
+        let manifest: Manifest = toml::from_str(text)
+            .map_err(|error| wrong(error.message().to_owned()).caused_by(error))?;
         manifest.check().map_err(wrong)?;
         Ok(manifest)
     }

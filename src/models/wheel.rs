@@ -58,8 +58,7 @@ impl Pip {
         cancel: &Cancel,
     ) -> Result<(TempDir, PathBuf)> {
         let failed = |error| unwritable(cache, error);
-        let work =
-            tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(folder).map_err(failed)?;
+        let work = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(folder).map_err(failed)?;
         let (into, scratch) = (work.path().join("wheel"), work.path().join("scratch"));
         fs_err::create_dir(&into).map_err(failed)?;
         fs_err::create_dir(&scratch).map_err(failed)?;
@@ -261,7 +260,8 @@ fn copy(
         ZipError::FileNotFound => broken(format!("has no {}", member.path)),
         error => unreadable(error),
     })?;
-    let wrong_size = || broken(format!("has a {} of other than {} bytes", member.path, member.size));
+    let wrong_size =
+        || broken(format!("has a {} of other than {} bytes", member.path, member.size));
     if entry.size() != member.size {
         return Err(wrong_size());
     }
@@ -273,7 +273,9 @@ fn copy(
             Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == Io::Interrupted => continue,
-            Err(error) => return Err(broken(format!("has a broken {}", member.path)).caused_by(error)),
+            Err(error) => {
+                return Err(broken(format!("has a broken {}", member.path)).caused_by(error));
+            }
         };
         left = left.checked_sub(count as u64).ok_or_else(wrong_size)?;
         to.write_all(&block[..count]).map_err(|error| unwritable(cache, error))?;
@@ -329,12 +331,10 @@ mod tests {
         bytes[at] ^= 1;
         fs_err::write(&wheel, bytes).unwrap();
         let partial = dir.path().join("partial");
-        let error =
-            append(&wheel, &member("t/one", 6), &partial, 0, cache, &cancel).unwrap_err();
+        let error = append(&wheel, &member("t/one", 6), &partial, 0, cache, &cancel).unwrap_err();
         assert!(error.to_string().contains("broken t/one"), "{error}");
         fs_err::write(&wheel, "no zip at all").unwrap();
-        let error =
-            append(&wheel, &member("t/one", 6), &partial, 0, cache, &cancel).unwrap_err();
+        let error = append(&wheel, &member("t/one", 6), &partial, 0, cache, &cancel).unwrap_err();
         assert!(error.to_string().contains("can't be read"), "{error}");
     }
 }
