@@ -6,12 +6,14 @@
 
 mod cache;
 mod choice;
+mod fetching;
 mod hub;
 mod manifest;
 mod resolve;
 mod wheel;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod resolve_tests;
 
 pub use choice::Choice;

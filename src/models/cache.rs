@@ -57,7 +57,11 @@ impl Seal {
     fn write(&self, path: &Path) {
         let Ok(text) = serde_json::to_string(self) else { return };
         let Some(folder) = path.parent() else { return };
-        let Ok(mut file) = tempfile::NamedTempFile::new_in(folder) else { return };
+        let mut builder = tempfile::Builder::new();
+        // Readable by whoever may read the model, who else would hash it each time.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let Ok(mut file) = builder.tempfile_in(folder) else { return };
         if std::io::Write::write_all(&mut file, text.as_bytes()).is_ok() {
             let _ = file.persist(seal_path(path));
         }
