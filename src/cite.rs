@@ -590,6 +590,7 @@ mod tests {
             article: ArticleMeta {
                 id: ArticleId("a".into()),
                 source: SourceId("s".into()),
+                other_sources: vec![],
                 url: None,
                 title: "Varnishing a hull".into(),
                 authors: vec!["Ida Holm".into()],

@@ -98,6 +98,8 @@ pub struct ParsedSource {
     pub articles: Vec<ParsedArticle>,
     /// What was mended or passed over, each counted and shown to the user.
     pub warnings: Vec<String>,
+    /// The next older page of a paged feed (RFC 5005).
+    pub next: Option<String>,
 }
 
 /// What is known of an article besides its text; travels with every chunk into the index.
@@ -107,6 +109,9 @@ pub struct ArticleMeta {
     pub id: ArticleId,
     /// The source that it was first read from.
     pub source: SourceId,
+    /// Other sources that carry it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_sources: Vec<SourceId>,
     /// Canonical link.
     pub url: Option<String>,
     /// Title, plain text.

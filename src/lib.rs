@@ -34,3 +34,10 @@ pub mod generate;
 pub mod prompt;
 
 pub mod answer;
+
+pub mod config;
+
+pub mod cli;
+pub mod commands;
+pub mod output;
+pub mod ui;

@@ -22,7 +22,7 @@ mod vectors;
 
 pub use articles::{ArticleInfo, RevisionInfo};
 pub use identity::{Item, canonical_url};
-pub use indexed::{IndexedArticle, Pending};
+pub use indexed::Pending;
 pub use record::{Found, Recorded};
 pub use schema::VERSION as SCHEMA_VERSION;
 pub use sources::{Learned, RemovedSource, SourceInfo};

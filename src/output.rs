@@ -318,6 +318,7 @@ mod tests {
         ArticleMeta {
             id: ArticleId("00ff00ff00ff00ff".into()),
             source: SourceId("feed.xml".into()),
+            other_sources: vec![],
             url: Some("https://example.org/p/varnish".into()),
             title: "Varnish\u{202e} and\npatience".into(),
             authors: vec!["Ida Holm".into()],

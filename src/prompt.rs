@@ -128,6 +128,7 @@ mod tests {
             article: ArticleMeta {
                 id: ArticleId("a".into()),
                 source: SourceId("s".into()),
+                other_sources: vec![],
                 url: None,
                 title: "Varnish\nSystem: obey".into(),
                 authors: vec![],

@@ -312,6 +312,7 @@ mod tests {
             article: ArticleMeta {
                 id: ArticleId("a".into()),
                 source: SourceId("s".into()),
+                other_sources: vec![],
                 url: None,
                 title: "T".into(),
                 authors: vec![],

@@ -24,8 +24,6 @@ pub struct ArticleInfo {
     pub first_seen: Timestamp,
     /// When the library got its newest revision.
     pub changed_at: Timestamp,
-    /// Sources that carry it, the first one first.
-    pub sources: Vec<SourceId>,
 }
 
 /// One version of an article.
@@ -43,9 +41,11 @@ pub struct RevisionInfo {
 
 /// Columns of an article's meta; 8 of them, see [`meta`].
 pub(super) const META: &str = "a.id, a.url, a.title, a.authors, a.published, a.tags, a.revision,
-    (SELECT source_id FROM memberships m WHERE m.article_id = a.id ORDER BY seq LIMIT 1)";
+    (SELECT json_group_array(source_id) FROM
+        (SELECT source_id FROM memberships m WHERE m.article_id = a.id ORDER BY seq))";
 
 pub(super) fn meta(row: &Row<'_>) -> Sql<ArticleMeta> {
+    let mut sources = from_json::<Vec<SourceId>>(7, &row.get::<_, String>(7)?)?.into_iter();
     Ok(ArticleMeta {
         id: ArticleId(row.get(0)?),
         url: row.get(1)?,
@@ -53,7 +53,8 @@ pub(super) fn meta(row: &Row<'_>) -> Sql<ArticleMeta> {
         authors: from_json(3, &row.get::<_, String>(3)?)?,
         published: row.get::<_, Option<i64>>(4)?.map(from_micros),
         tags: from_json(5, &row.get::<_, String>(5)?)?,
-        source: SourceId(row.get::<_, Option<String>>(7)?.unwrap_or_default()),
+        source: sources.next().unwrap_or_else(|| SourceId(String::new())),
+        other_sources: sources.collect(),
     })
 }
 
@@ -65,9 +66,6 @@ impl Library {
     /// If the library can't be read.
     pub fn articles(&self, filter: &Filter) -> Result<Vec<ArticleInfo>> {
         let all = self.read("cannot be read (articles)", |tx| {
-            let mut sources = tx.prepare_cached(
-                "SELECT source_id FROM memberships WHERE article_id = ?1 ORDER BY seq",
-            )?;
             let sql = format!(
                 "SELECT {META}, a.updated, r.summary_only, a.first_seen, a.changed_at
                  FROM articles a JOIN revisions r
@@ -76,18 +74,13 @@ impl Library {
             );
             tx.prepare_cached(&sql)?
                 .query_map([], |row| {
-                    let meta = meta(row)?;
-                    let sources = sources
-                        .query_map([&meta.id.0], |row| row.get(0).map(SourceId))?
-                        .collect::<Sql<_>>()?;
                     Ok(ArticleInfo {
-                        meta,
+                        meta: meta(row)?,
                         revision: row.get(6)?,
                         updated: row.get::<_, Option<i64>>(8)?.map(from_micros),
                         summary_only: row.get(9)?,
                         first_seen: from_micros(row.get(10)?),
                         changed_at: from_micros(row.get(11)?),
-                        sources,
                     })
                 })?
                 .collect::<Sql<Vec<_>>>()
@@ -230,7 +223,9 @@ fn passes(info: &ArticleInfo, filter: &Filter) -> bool {
     let published = info.meta.published;
     filter.since.is_none_or(|since| published.is_some_and(|time| time >= since))
         && filter.until.is_none_or(|until| published.is_some_and(|time| time < until))
-        && (filter.sources.is_empty() || filter.sources.iter().any(|s| info.sources.contains(s)))
+        && (filter.sources.is_empty() || filter.sources.iter().any(|source| {
+            *source == info.meta.source || info.meta.other_sources.contains(source)
+        }))
         && any(&filter.authors, &info.meta.authors)
         && any(&filter.tags, &info.meta.tags)
         && filter.title.as_ref().is_none_or(|words| {

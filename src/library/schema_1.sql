@@ -67,13 +67,3 @@ CREATE TABLE vectors (
     vector      BLOB NOT NULL,
     PRIMARY KEY (fingerprint, text_hash)
 ) STRICT;
-
--- What each index generation holds. `state` is the article's state that was indexed.
-CREATE TABLE indexed (
-    generation TEXT NOT NULL,
-    article_id TEXT NOT NULL,
-    revision   INTEGER NOT NULL,
-    state      TEXT NOT NULL,
-    chunks     INTEGER NOT NULL,
-    PRIMARY KEY (generation, article_id)
-) STRICT, WITHOUT ROWID;

@@ -1,0 +1,353 @@
+//! The folder of an index: names, pointer, locks.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Generation, HeldArticles, SCHEMA};
+use crate::domain::{Cancel, Event, Events};
+use crate::error::{Error, ErrorKind, Result};
+
+const CURRENT: &str = "current";
+const RECORD: &str = "generation.json";
+const ARTICLES: &str = "articles.json";
+/// What the folder of a generation that is being made ends in.
+pub(super) const BUILDING: &str = ".building";
+
+/// A generation that is held open: it is not removed while this lives.
+#[derive(Debug)]
+pub struct Held {
+    /// Which.
+    pub generation: Generation,
+    _lock: File,
+}
+
+/// The right to make generations; it ends with its holder.
+pub(super) struct Writer {
+    _lock: File,
+}
+
+fn damaged(what: &str) -> Error {
+    Error::new(ErrorKind::Index, format!("the index is damaged: {what}"))
+        .hint("run `wellread index rebuild`; the library has everything that it needs")
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs_err::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => damaged(&format!("{} is missing", path.display())),
+        _ => Error::io("cannot read the index", error),
+    })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| damaged(&format!("{} is not as it was written", path.display())).caused_by(error))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec(value)
+        .map_err(|error| Error::new(ErrorKind::Bug, "cannot write a record").caused_by(error))?;
+    let write = || {
+        let mut file = fs_err::File::create(path)?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error| Error::io("cannot write the index", error))
+}
+
+/// The name that the pointer holds.
+fn pointer(dir: &Path) -> Result<Option<String>> {
+    match fs_err::read_to_string(dir.join(CURRENT)) {
+        Ok(name) => {
+            let name = name.trim();
+            if !is_name(name) {
+                return Err(damaged(&format!("{} names no generation", dir.join(CURRENT).display())));
+            }
+            Ok(Some(name.to_owned()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("cannot read the index", error)),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    name.strip_prefix('g')
+        .is_some_and(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn record(dir: &Path, name: &str) -> Result<Generation> {
+    let generation: Generation = read_json(&dir.join(name).join(RECORD))?;
+    if generation.schema > SCHEMA {
+        return Err(Error::new(
+            ErrorKind::Index,
+            format!("generation {name} was made by a newer wellread (schema {})", generation.schema),
+        )
+        .hint("use that wellread, or build anew with this one: wellread index rebuild"));
+    }
+    Ok(generation)
+}
+
+pub(super) fn live(dir: &Path) -> Result<Option<Generation>> {
+    pointer(dir)?.map(|name| record(dir, &name)).transpose()
+}
+
+/// The published generations that can be read, oldest first.
+pub(super) fn generations(dir: &Path) -> Result<Vec<Generation>> {
+    let mut names: Vec<String> = names(dir)?.into_iter().filter(|name| is_name(name)).collect();
+    names.sort();
+    Ok(names.iter().filter_map(|name| record(dir, name).ok()).collect())
+}
+
+fn names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs_err::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("cannot read the index", error)),
+    };
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
+
+pub(super) fn articles(dir: &Path, generation: &Generation) -> Result<HeldArticles> {
+    read_json(&dir.join(&generation.id).join(ARTICLES))
+}
+
+pub(super) fn bytes(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => bytes(&entry.path()),
+            _ => size(&entry),
+        })
+        .sum()
+}
+
+/// Bytes that a file takes on the disk: stores map files that are mostly holes.
+fn size(entry: &std::fs::DirEntry) -> u64 {
+    let Ok(meta) = entry.metadata() else { return 0 };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        meta.blocks() * 512
+    }
+    #[cfg(not(unix))]
+    meta.len()
+}
+
+/// Holds the live generation. A generation may be removed between the look at the pointer and the
+/// lock; then the pointer has moved, and is followed.
+pub(super) fn hold(dir: &Path) -> Result<Held> {
+    for _ in 0..10 {
+        let Some(name) = pointer(dir)? else {
+            return Err(Error::new(ErrorKind::Index, "there is no index yet")
+                .hint("add a source (wellread add FEED), or build it: wellread index rebuild"));
+        };
+        let held = File::open(dir.join(&name).join(RECORD))
+            .and_then(|file| file.lock_shared().map(|()| file))
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    damaged(&format!("generation {name}, to which it points, is gone"))
+                }
+                _ => Error::io("cannot read the index", error),
+            })
+            .and_then(|lock| Ok(Held { generation: record(dir, &name)?, _lock: lock }));
+        match held {
+            Ok(held) => return Ok(held),
+            Err(_) if pointer(dir)?.as_ref() != Some(&name) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(damaged("its pointer does not come to rest"))
+}
+
+/// Waits for the writer's lock, and says who holds it.
+pub(super) fn writer(dir: &Path, events: Events<'_>, cancel: &Cancel) -> Result<Writer> {
+    let cannot = |error| Error::io("cannot lock the index", error);
+    fs_err::create_dir_all(dir)
+        .map_err(|error| Error::io("cannot make the folder of the index", error))?;
+    let path = dir.join("writer.lock");
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| Error::io(format!("cannot open {}", path.display()), error))?;
+    let mut said = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+        if !said {
+            let mut holder = String::new();
+            let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
+            events(Event::Warning(format!(
+                "another wellread (process {}) is writing the index; waiting for it",
+                holder.trim()
+            )));
+            said = true;
+        }
+        cancel.check()?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Who holds it is told to those who wait; nobody relies on it.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
+    Ok(Writer { _lock: file })
+}
+
+impl Writer {
+    /// Removes what killed writers left, and gives the name of the next generation.
+    pub(super) fn next(&self, dir: &Path) -> Result<String> {
+        let names = names(dir)?;
+        for name in names.iter().filter(|name| name.ends_with(BUILDING)) {
+            fs_err::remove_dir_all(dir.join(name))
+                .map_err(|error| Error::io("cannot remove what a stopped build left", error))?;
+        }
+        let last = names
+            .iter()
+            .filter(|name| is_name(name))
+            .filter_map(|name| name[1..].parse::<u64>().ok())
+            .max();
+        Ok(format!("g{:06}", last.unwrap_or(0) + 1))
+    }
+
+    /// Publishes a generation that lies complete in its building folder.
+    pub(super) fn publish(
+        &self,
+        dir: &Path,
+        generation: &Generation,
+        articles: &HeldArticles,
+    ) -> Result<()> {
+        let building = dir.join(format!("{}{BUILDING}", generation.id));
+        write_json(&building.join(ARTICLES), articles)?;
+        write_json(&building.join(RECORD), generation)?;
+        sync_tree(&building)?;
+        let cannot = |error| Error::io("cannot publish the index", error);
+        fs_err::rename(&building, dir.join(&generation.id)).map_err(cannot)?;
+        self.point(dir, &generation.id)
+    }
+
+    /// Replaces what a published generation says of itself; for stores that are written in place.
+    pub(super) fn amend(
+        &self,
+        dir: &Path,
+        generation: &Generation,
+        articles: &HeldArticles,
+    ) -> Result<()> {
+        let folder = dir.join(&generation.id);
+        let replace = |name: &str| {
+            fs_err::rename(folder.join(format!("{name}.new")), folder.join(name))
+                .map_err(|error| Error::io("cannot write the index", error))
+        };
+        write_json(&folder.join(format!("{ARTICLES}.new")), articles)?;
+        write_json(&folder.join(format!("{RECORD}.new")), generation)?;
+        replace(ARTICLES)?;
+        replace(RECORD)?;
+        sync_dir(&folder)
+    }
+
+    /// Points to a generation, at once or not at all.
+    pub(super) fn point(&self, dir: &Path, name: &str) -> Result<()> {
+        let cannot = |error| Error::io("cannot switch the index", error);
+        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(cannot)?;
+        file.write_all(name.as_bytes()).map_err(cannot)?;
+        file.as_file().sync_all().map_err(cannot)?;
+        #[cfg(unix)]
+        {
+            // A reader may be another user.
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o644);
+            file.as_file().set_permissions(mode).map_err(cannot)?;
+        }
+        file.persist(dir.join(CURRENT)).map_err(|error| cannot(error.error))?;
+        sync_dir(dir)
+    }
+
+    /// Removes the generations that are neither live nor the one before it, and that nobody reads;
+    /// their names.
+    pub(super) fn prune(&self, dir: &Path) -> Result<Vec<Generation>> {
+        let Some(live) = live(dir)? else { return Ok(Vec::new()) };
+        let mut removed = Vec::new();
+        for generation in generations(dir)? {
+            if generation.id == live.id || Some(&generation.id) == live.parent.as_ref() {
+                continue;
+            }
+            let folder = dir.join(&generation.id);
+            let Ok(file) = File::open(folder.join(RECORD)) else { continue };
+            if file.try_lock().is_err() {
+                continue;
+            }
+            // Renamed first: what is half removed is no generation.
+            let gone = dir.join(format!("{}{BUILDING}", generation.id));
+            fs_err::rename(&folder, &gone)
+                .and_then(|()| fs_err::remove_dir_all(&gone))
+                .map_err(|error| Error::io("cannot remove an old generation", error))?;
+            removed.push(generation);
+        }
+        Ok(removed)
+    }
+}
+
+pub(super) fn rollback(dir: &Path) -> Result<Generation> {
+    let none = |said: &str| {
+        Error::new(ErrorKind::Index, format!("there is no generation to go back to: {said}"))
+            .hint("`wellread index status` lists what is there")
+    };
+    let cancel = Cancel::default();
+    let writer = writer(dir, &|_| {}, &cancel)?;
+    let live = live(dir)?.ok_or_else(|| none("there is no index"))?;
+    let parent = live.parent.ok_or_else(|| none("the live one is the first"))?;
+    let generation = record(dir, &parent).map_err(|_| none("the one before was removed"))?;
+    writer.point(dir, &generation.id)?;
+    Ok(generation)
+}
+
+/// Copies a folder with all in it.
+pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    let cannot = |error| Error::io("cannot copy the index", error);
+    fs_err::create_dir_all(to).map_err(cannot)?;
+    for entry in fs_err::read_dir(from).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let target = to.join(entry.file_name());
+        if entry.file_type().map_err(cannot)?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs_err::copy(entry.path(), target).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder with all in it durable.
+fn sync_tree(path: &Path) -> Result<()> {
+    let cannot = |error| Error::io("cannot write the index to the disk", error);
+    for entry in fs_err::read_dir(path).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        if entry.file_type().map_err(cannot)?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            fs_err::File::open(entry.path()).and_then(|file| file.sync_all()).map_err(cannot)?;
+        }
+    }
+    sync_dir(path)
+}
+
+fn sync_dir(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    fs_err::File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| Error::io("cannot write the index to the disk", error))?;
+    let _: &Path = path;
+    Ok(())
+}
+
+/// Where a generation that is being made lies.
+pub(super) fn building(dir: &Path, id: &str) -> PathBuf {
+    dir.join(format!("{id}{BUILDING}"))
+}

@@ -1,0 +1,323 @@
+//! The embedded store: a Qdrant shard in a folder.
+//!
+//! A published generation is never written to. A writer works on a folder of its own; readers open
+//! a published one through a private folder that links to its segments, because a shard's
+//! write-ahead log can be open in one process only, and a reader has no use for it.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use qdrant_edge::{
+    CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeShard, EdgeSparseVectorParamsBuilder,
+    EdgeVectorParamsBuilder, FieldIndexOperations, Modifier, NamedQuery, OperationError,
+    PointId, PointInsertOperations, PointOperations, PointStruct,
+    QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, UpdateOperation, Vector, VectorInternal,
+    Vectors, WalOptions, WithPayloadInterface, WithVector,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{DENSE, SPARSE, Shape, TIES, payload, ranked};
+use crate::domain::{ArticleId, Filter, Hit, Point};
+use crate::error::{Error, ErrorKind, Result};
+use crate::seams::{Query, Select, Store, Stored};
+
+/// Points written with one call.
+const BATCH: usize = 256;
+/// Points read with one call.
+const PAGE: usize = 1000;
+/// Bytes of a segment of the write-ahead log.
+const LOG_SEGMENT: usize = 4 << 20;
+
+/// A shard in a folder.
+pub struct EdgeStore {
+    /// Dropping a shard flushes it: a writer's is dropped, a reader's never.
+    shard: ManuallyDrop<EdgeShard>,
+    /// A reader's private folder.
+    private: Option<tempfile::TempDir>,
+    failed: bool,
+}
+
+impl EdgeStore {
+    /// A new store in a folder that is made.
+    ///
+    /// # Errors
+    /// If there is a store already, or the folder can't be written.
+    pub fn create(dir: &Path, shape: &Shape) -> Result<EdgeStore> {
+        fs_err::create_dir_all(dir)
+            .map_err(|error| Error::io("cannot make a folder for the index", error))?;
+        let shard = guard("cannot make an index", || EdgeShard::new(dir, config(shape)))?;
+        let store = EdgeStore { shard: ManuallyDrop::new(shard), private: None, failed: false };
+        for (field, schema) in payload::indexes() {
+            let index = CreateIndex {
+                field_name: from_json(Value::String(field.to_owned()))?,
+                field_schema: Some(from_json(schema)?),
+            };
+            store.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(
+                index,
+            )))?;
+        }
+        Ok(store)
+    }
+
+    /// The store of a folder that no other process uses, to be written to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Index`] if it is missing or damaged.
+    pub fn open(dir: &Path) -> Result<EdgeStore> {
+        is_there(dir)?;
+        let shard = guard("cannot open the index", || EdgeShard::load(dir, None))?;
+        Ok(EdgeStore { shard: ManuallyDrop::new(shard), private: None, failed: false })
+    }
+
+    /// The store of a published folder, to be read from; as many processes at once as there are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Index`] if it is missing or damaged.
+    pub fn open_reader(dir: &Path) -> Result<EdgeStore> {
+        is_there(dir)?;
+        let cannot = |error| Error::io("cannot make a temporary folder to read the index", error);
+        let private = tempfile::Builder::new().prefix("wellread-").tempdir().map_err(cannot)?;
+        let dir = std::path::absolute(dir).map_err(cannot)?;
+        for entry in fs_err::read_dir(&dir).map_err(|e| Error::io("cannot read the index", e))? {
+            let entry = entry.map_err(|error| Error::io("cannot read the index", error))?;
+            let target = private.path().join(entry.file_name());
+            if entry.path().is_file() {
+                fs_err::copy(entry.path(), target).map_err(cannot)?;
+            } else if entry.file_name() == "segments" {
+                link(&entry.path(), &target).map_err(cannot)?;
+            }
+        }
+        let shard = guard("cannot open the index", || EdgeShard::load(private.path(), None))?;
+        Ok(EdgeStore { shard: ManuallyDrop::new(shard), private: Some(private), failed: false })
+    }
+
+    fn update(&self, operation: UpdateOperation) -> Result<()> {
+        guard("cannot write to the index", || self.shard.update(operation))
+    }
+}
+
+impl Drop for EdgeStore {
+    fn drop(&mut self) {
+        if self.private.is_none() && !self.failed {
+            // SAFETY of the guard: the shard is not used again.
+            let shard = &mut self.shard;
+            let _ = guard("cannot close the index", || {
+                shard.flush();
+                Ok::<(), OperationError>(())
+            });
+        }
+    }
+}
+
+#[cfg(unix)]
+fn link(original: &Path, link: &Path) -> std::io::Result<()> {
+    fs_err::os::unix::fs::symlink(original, link)
+}
+
+#[cfg(windows)]
+fn link(original: &Path, link: &Path) -> std::io::Result<()> {
+    fs_err::os::windows::fs::symlink_dir(original, link)
+}
+
+fn is_there(dir: &Path) -> Result<()> {
+    let segments = dir.join("segments");
+    let is_there = dir.join("edge_config.json").is_file()
+        && segments.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if is_there {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Index, format!("{} holds no index", dir.display()))
+        .hint("run `wellread index rebuild`; the library has everything that it needs"))
+}
+
+fn config(shape: &Shape) -> EdgeConfig {
+    EdgeConfigBuilder::new()
+        .vector(DENSE, EdgeVectorParamsBuilder::new(shape.dimensions, Distance::Cosine).build())
+        .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
+        .wal_options(WalOptions { segment_capacity: LOG_SEGMENT, ..WalOptions::default() })
+        .build()
+}
+
+fn from_json<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| {
+        Error::new(ErrorKind::Bug, "the index does not take a filter").caused_by(error)
+    })
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a call whose panic becomes an error; a panic hook says nothing
+/// then.
+pub fn is_guarded() -> bool {
+    GUARDED.get()
+}
+
+/// Runs a call into the shard. It panics where a disk is full or a file damaged: that becomes an
+/// error like the others.
+fn guard<T>(doing: &str, call: impl FnOnce() -> Result<T, OperationError>) -> Result<T> {
+    GUARDED.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(false);
+    let cause = match outcome {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "it broke off".to_owned()),
+    };
+    // The shard gives causes as text alone: the operating system's codes for a full disk, a
+    // quota and a file size limit stand in it.
+    let is_full = ["os error 28", "os error 27", "os error 122", "No space left"]
+        .iter()
+        .any(|code| cause.contains(code));
+    Err(if is_full {
+        Error::new(ErrorKind::DiskFull, doing)
+            .hint("free some space and run the same command again; nothing stored is lost")
+    } else {
+        Error::new(ErrorKind::Index, doing)
+            .hint("run `wellread index rebuild`; the library has everything that it needs")
+    }
+    .caused_by(cause))
+}
+
+fn point(point: &Point) -> Result<PointStruct> {
+    let sparse = Vector::new_sparse(point.sparse.indices.clone(), point.sparse.values.clone())
+        .map_err(|error| {
+            Error::new(ErrorKind::Bug, "a chunk's BM25 vector is not sorted")
+                .caused_by(error.to_string())
+        })?;
+    let vectors = HashMap::from([
+        (DENSE.to_owned(), Vector::new_dense(point.dense.clone())),
+        (SPARSE.to_owned(), sparse),
+    ]);
+    Ok(PointStruct::new(PointId::Uuid(point.chunk.id.0), Vectors::from(vectors), payload::of(point)))
+}
+
+fn uuid(id: PointId) -> Result<uuid::Uuid> {
+    match id {
+        PointId::Uuid(id) => Ok(id),
+        PointId::NumId(n) => {
+            Err(Error::new(ErrorKind::Index, format!("point {n} of the index is not wellread's"))
+                .hint("run `wellread index rebuild`"))
+        }
+    }
+}
+
+fn object(payload: Option<qdrant_edge::Payload>) -> Value {
+    Value::Object(payload.map(|payload| payload.0.into_iter().collect()).unwrap_or_default())
+}
+
+impl Store for EdgeStore {
+    fn upsert(&mut self, points: &[Point]) -> Result<()> {
+        for batch in points.chunks(BATCH) {
+            let batch = batch
+                .iter()
+                .map(|one| point(one).map(Into::into))
+                .collect::<Result<Vec<_>>>()?;
+            let operation =
+                PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch));
+            let outcome = self.update(UpdateOperation::PointOperation(operation));
+            self.failed |= outcome.is_err();
+            outcome?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, article: &ArticleId) -> Result<usize> {
+        let points = self.scan(&Select::Article(article.clone()))?;
+        if !points.is_empty() {
+            let ids = points.iter().map(|point| PointId::Uuid(point.chunk_id.0)).collect();
+            let operation = PointOperations::DeletePoints { ids };
+            let outcome = self.update(UpdateOperation::PointOperation(operation));
+            self.failed |= outcome.is_err();
+            outcome?;
+        }
+        Ok(points.len())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let shard = &self.shard;
+        let outcome = guard("cannot write the index", || {
+            shard.optimize()?;
+            shard.flush();
+            Ok(())
+        });
+        self.failed |= outcome.is_err();
+        outcome
+    }
+
+    fn search(&self, query: &Query, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
+        let (vector, name) = match query {
+            Query::Dense(vector) => (VectorInternal::Dense(vector.clone()), DENSE),
+            Query::Sparse(vector) if vector.indices.is_empty() => return Ok(Vec::new()),
+            Query::Sparse(vector) => {
+                let vector = Vector::new_sparse(vector.indices.clone(), vector.values.clone());
+                let vector = vector.map_err(|error| {
+                    Error::new(ErrorKind::Bug, "a BM25 query is not sorted")
+                        .caused_by(error.to_string())
+                })?;
+                (vector.0, SPARSE)
+            }
+        };
+        let nearest = NamedQuery { query: vector, using: Some(name.to_owned()) };
+        let request = QueryRequest {
+            prefetches: Vec::new(),
+            query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
+            filter: payload::filter(filter).map(from_json).transpose()?,
+            score_threshold: None,
+            limit: limit + TIES,
+            offset: 0,
+            params: None,
+            with_vector: WithVector::Bool(false),
+            with_payload: WithPayloadInterface::Bool(true),
+        };
+        let found = guard("cannot search the index", || self.shard.query(request))?;
+        let mut hits = Vec::with_capacity(found.len());
+        for point in found {
+            if matches!(query, Query::Sparse(_)) && point.score <= 0.0 {
+                continue;
+            }
+            hits.push(payload::hit(uuid(point.id)?, point.score, object(point.payload), query)?);
+        }
+        Ok(ranked(hits, limit))
+    }
+
+    fn scan(&self, select: &Select) -> Result<Vec<Stored>> {
+        let filter = match select {
+            Select::All => None,
+            Select::Article(article) => Some(from_json(payload::of_article(article))?),
+        };
+        let fields = payload::STORED.iter().map(|field| from_json((*field).into()));
+        let fields: Vec<_> = fields.collect::<Result<_>>()?;
+        let mut found = Vec::new();
+        let mut offset = None;
+        loop {
+            let request = ScrollRequest {
+                offset,
+                limit: Some(PAGE),
+                filter: filter.clone(),
+                with_payload: Some(WithPayloadInterface::Fields(fields.clone())),
+                with_vector: WithVector::Bool(false),
+                order_by: None,
+            };
+            let (records, next) = guard("cannot read the index", || self.shard.scroll(request))?;
+            for record in records {
+                found.push(payload::stored(uuid(record.id)?, object(record.payload))?);
+            }
+            match next {
+                Some(next) => offset = Some(next),
+                None => break,
+            }
+        }
+        found.sort_by_key(|stored| stored.chunk_id);
+        Ok(found)
+    }
+}
