@@ -6,10 +6,15 @@
 
 mod cache;
 mod choice;
+mod fetching;
 mod hub;
 mod manifest;
 mod resolve;
 mod wheel;
+
+#[cfg(test)]
+#[cfg(unix)]
+mod resolve_tests;
 
 pub use choice::Choice;
 pub use manifest::{

@@ -57,7 +57,11 @@ impl Seal {
     fn write(&self, path: &Path) {
         let Ok(text) = serde_json::to_string(self) else { return };
         let Some(folder) = path.parent() else { return };
-        let Ok(mut file) = tempfile::NamedTempFile::new_in(folder) else { return };
+        let mut builder = tempfile::Builder::new();
+        // Readable by whoever may read the model, who else would hash it each time.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let Ok(mut file) = builder.tempfile_in(folder) else { return };
         if std::io::Write::write_all(&mut file, text.as_bytes()).is_ok() {
             let _ = file.persist(seal_path(path));
         }
@@ -113,7 +117,6 @@ pub(super) fn check(
         return Ok(Found::Wrong("changed while it was checked".into()));
     }
     if let Some(sha256) = sha256.filter(|sha256| *sha256 != found) {
-        let _ = fs_err::remove_file(seal_path(path));
         return Ok(Found::Wrong(format!("has SHA-256 {found}, not {sha256}")));
     }
     let seal = Seal { sha256: found.clone(), ..before };

@@ -207,8 +207,10 @@ impl Access {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
-            let lost = failure.error.kind() == ErrorKind::Network && length(partial) > before;
-            if !lost || resumed == RESUMES {
+            let now = length(partial);
+            let lost = failure.error.kind() == ErrorKind::Network && now > before;
+            let from_nothing = before > 0 && now == 0;
+            if !(lost || from_nothing) || resumed == RESUMES {
                 return Err(failure);
             }
             resumed += 1;
