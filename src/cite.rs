@@ -185,7 +185,11 @@ impl Prepared<'_> {
                     })
                     .count();
                 let coverage = covered as f32 / claim.terms.len() as f32;
-                if best.as_ref().is_none_or(|(score, _)| coverage > *score) {
+                // Of equal windows the shortest is the place.
+                let is_better = best.as_ref().is_none_or(|(score, range)| {
+                    coverage > *score || (coverage == *score && end - start < range.len())
+                });
+                if is_better {
                     best = Some((coverage, start..end));
                 }
             }

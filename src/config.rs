@@ -185,14 +185,20 @@ impl Settings {
         if !self.config.data.is_empty() {
             return Ok(PathBuf::from(&self.config.data));
         }
-        let base = etcetera::choose_base_strategy().map_err(|error| {
+        let homeless = || {
             Error::new(
                 ErrorKind::Config,
                 "the home folder can't be found, so there is no place for the library",
             )
-            .caused_by(error)
             .hint("set HOME, or say where: WELLREAD_DATA=/some/folder")
-        })?;
+        };
+        // The user database is not asked for a home folder: a process without HOME is one that
+        // should be told where to write.
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if cfg!(unix) && !is_set("HOME") && !is_set("XDG_DATA_HOME") {
+            return Err(homeless());
+        }
+        let base = etcetera::choose_base_strategy().map_err(|error| homeless().caused_by(error))?;
         Ok(base.data_dir().join("wellread"))
     }
 

@@ -22,13 +22,25 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
     for piece in text.split_sentence_bounds() {
         let end = at + piece.len();
         match found.last_mut() {
-            Some(last) if joins || piece.trim().is_empty() => last.end = end,
+            Some(last) if joins || piece.trim().is_empty() || goes_on(text, last, piece) => {
+                last.end = end;
+            }
             _ => found.push(at..end),
         }
-        joins = ends_in_abbreviation(piece);
+        joins = ends_in_abbreviation(piece) || breaks_inside_a_word(piece);
         at = end;
     }
     found
+}
+
+/// A sentence does not begin with a small letter, unless a line does.
+fn goes_on(text: &str, last: &Range<usize>, piece: &str) -> bool {
+    piece.starts_with(char::is_lowercase) && !text[last.clone()].ends_with(['\n', '\r'])
+}
+
+/// A boundary with no white space after an ASCII mark stands in a URL or a name.
+fn breaks_inside_a_word(piece: &str) -> bool {
+    piece.ends_with(['.', '?', '!', '"', '\'', ')'])
 }
 
 fn ends_in_abbreviation(piece: &str) -> bool {

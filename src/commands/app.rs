@@ -102,6 +102,19 @@ impl App<'_> {
         BertEmbedder::load(spec, &files)
     }
 
+    /// Whether the LLM of the settings can be meant at all; it is loaded only when it is needed.
+    pub fn check_llm(&self) -> Result<()> {
+        match Choice::parse(&self.settings.config.models.generator)? {
+            Choice::Manifest(name) => models::find(&self.manifests()?, &name).map(|_| ()),
+            Choice::Path(path) if !path.is_file() => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("the model {} is not there", path.display()),
+            )
+            .hint("check the path; `wellread models list` shows the models known by name")),
+            Choice::Path(_) | Choice::Hub { .. } => Ok(()),
+        }
+    }
+
     /// The LLM of the settings, fetched if it is not here.
     pub fn llm(&self) -> Result<Llm> {
         let choice = Choice::parse(&self.settings.config.models.generator)?;

@@ -45,6 +45,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
     let filter = filter(&args.filter)?;
     let sources = sources_of(&args.filter)?;
     let template = app.template()?;
+    app.check_llm()?;
     let asked = prepare(app, &sources)?;
     let config = &app.settings.config;
     let mut model = config.models.generator.clone();

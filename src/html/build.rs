@@ -613,7 +613,7 @@ fn language(element: ElementRef<'_>) -> Option<String> {
 /// Whether an alternative text says something: some words, not a file's name.
 fn says_something(alt: &str) -> bool {
     let words = alt.split_whitespace().count();
-    let is_file = !alt.contains(' ') || alt.starts_with("http");
+    let is_file = !alt.contains(' ') || alt.starts_with("http") || alt.starts_with("Screenshot ");
     words >= 3 && !is_file
 }
 

@@ -328,10 +328,8 @@ fn embed(
     for pair in missing.windows(2) {
         if texts[pair[0]] == texts[pair[1]] {
             let [known, same] = [pair[0], pair[1]];
-            match (vectors[known].clone(), vectors[same].clone()) {
-                (Some(vector), None) => vectors[same] = Some(vector),
-                (None, Some(vector)) => vectors[known] = Some(vector),
-                _ => {}
+            if vectors[same].is_none() {
+                vectors[same] = vectors[known].clone();
             }
         }
     }

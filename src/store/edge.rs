@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -34,11 +33,10 @@ const LOG_SEGMENT: usize = 4 << 20;
 
 /// A shard in a folder.
 pub struct EdgeStore {
-    /// Dropping a shard flushes it: a writer's is dropped, a reader's never.
-    shard: ManuallyDrop<EdgeShard>,
+    /// There until this is dropped. Dropping a shard writes it: a reader's is forgotten instead.
+    shard: Option<EdgeShard>,
     /// A reader's private folder.
     private: Option<tempfile::TempDir>,
-    failed: bool,
 }
 
 impl EdgeStore {
@@ -50,7 +48,7 @@ impl EdgeStore {
         fs_err::create_dir_all(dir)
             .map_err(|error| Error::io("cannot make a folder for the index", error))?;
         let shard = guard("cannot make an index", || EdgeShard::new(dir, config(shape)))?;
-        let store = EdgeStore { shard: ManuallyDrop::new(shard), private: None, failed: false };
+        let store = EdgeStore { shard: Some(shard), private: None };
         for (field, schema) in payload::indexes() {
             let index = CreateIndex {
                 field_name: from_json(Value::String(field.to_owned()))?,
@@ -70,7 +68,7 @@ impl EdgeStore {
     pub fn open(dir: &Path) -> Result<EdgeStore> {
         is_there(dir)?;
         let shard = guard("cannot open the index", || EdgeShard::load(dir, None))?;
-        Ok(EdgeStore { shard: ManuallyDrop::new(shard), private: None, failed: false })
+        Ok(EdgeStore { shard: Some(shard), private: None })
     }
 
     /// The store of a published folder, to be read from; as many processes at once as there are.
@@ -92,24 +90,31 @@ impl EdgeStore {
             }
         }
         let shard = guard("cannot open the index", || EdgeShard::load(private.path(), None))?;
-        Ok(EdgeStore { shard: ManuallyDrop::new(shard), private: Some(private), failed: false })
+        Ok(EdgeStore { shard: Some(shard), private: Some(private) })
+    }
+
+    fn shard(&self) -> Result<&EdgeShard> {
+        self.shard.as_ref().ok_or_else(|| Error::new(ErrorKind::Bug, "the index is closed"))
     }
 
     fn update(&self, operation: UpdateOperation) -> Result<()> {
-        guard("cannot write to the index", || self.shard.update(operation))
+        let shard = self.shard()?;
+        guard("cannot write to the index", || shard.update(operation))
     }
 }
 
 impl Drop for EdgeStore {
     fn drop(&mut self) {
-        if self.private.is_none() && !self.failed {
-            // SAFETY of the guard: the shard is not used again.
-            let shard = &mut self.shard;
-            let _ = guard("cannot close the index", || {
-                shard.flush();
-                Ok::<(), OperationError>(())
-            });
+        let Some(shard) = self.shard.take() else { return };
+        if self.private.is_some() {
+            std::mem::forget(shard);
+            return;
         }
+        // What could not be written was reported by the call that failed.
+        let _ = guard("cannot close the index", || {
+            drop(shard);
+            Ok::<(), OperationError>(())
+        });
     }
 }
 
@@ -225,9 +230,7 @@ impl Store for EdgeStore {
             let batch =
                 batch.iter().map(|one| point(one).map(Into::into)).collect::<Result<Vec<_>>>()?;
             let operation = PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch));
-            let outcome = self.update(UpdateOperation::PointOperation(operation));
-            self.failed |= outcome.is_err();
-            outcome?;
+            self.update(UpdateOperation::PointOperation(operation))?;
         }
         Ok(())
     }
@@ -237,22 +240,18 @@ impl Store for EdgeStore {
         if !points.is_empty() {
             let ids = points.iter().map(|point| PointId::Uuid(point.chunk_id.0)).collect();
             let operation = PointOperations::DeletePoints { ids };
-            let outcome = self.update(UpdateOperation::PointOperation(operation));
-            self.failed |= outcome.is_err();
-            outcome?;
+            self.update(UpdateOperation::PointOperation(operation))?;
         }
         Ok(points.len())
     }
 
     fn flush(&mut self) -> Result<()> {
-        let shard = &self.shard;
-        let outcome = guard("cannot write the index", || {
+        let shard = self.shard()?;
+        guard("cannot write the index", || {
             shard.optimize()?;
             shard.flush();
             Ok(())
-        });
-        self.failed |= outcome.is_err();
-        outcome
+        })
     }
 
     fn search(&self, query: &Query, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
@@ -280,7 +279,8 @@ impl Store for EdgeStore {
             with_vector: WithVector::Bool(false),
             with_payload: WithPayloadInterface::Bool(true),
         };
-        let found = guard("cannot search the index", || self.shard.query(request))?;
+        let shard = self.shard()?;
+        let found = guard("cannot search the index", || shard.query(request))?;
         let mut hits = Vec::with_capacity(found.len());
         for point in found {
             if matches!(query, Query::Sparse(_)) && point.score <= 0.0 {
@@ -298,6 +298,7 @@ impl Store for EdgeStore {
         };
         let fields = payload::STORED.iter().map(|field| from_json((*field).into()));
         let fields: Vec<_> = fields.collect::<Result<_>>()?;
+        let shard = self.shard()?;
         let mut found = Vec::new();
         let mut offset = None;
         loop {
@@ -309,7 +310,7 @@ impl Store for EdgeStore {
                 with_vector: WithVector::Bool(false),
                 order_by: None,
             };
-            let (records, next) = guard("cannot read the index", || self.shard.scroll(request))?;
+            let (records, next) = guard("cannot read the index", || shard.scroll(request))?;
             for record in records {
                 found.push(payload::stored(uuid(record.id)?, object(record.payload))?);
             }

@@ -132,15 +132,17 @@ impl Server {
                         "check the API key: WELLREAD_QDRANT_API_KEY or store.server.api_key_file"
                     }
                     5 => "run `wellread index rebuild`; the library has everything that it needs",
-                    4 | 14 => "check that the server runs and that store.url is its gRPC address",
+                    2 | 4 | 14 => {
+                        "check that the server runs and that store.url is its gRPC address"
+                    }
                     _ => "see the server's log",
                 };
                 let kind = match code {
                     7 | 16 => ErrorKind::Config,
-                    4 | 14 => ErrorKind::Network,
+                    2 | 4 | 14 => ErrorKind::Network,
                     _ => ErrorKind::Index,
                 };
-                (kind, status.message().to_owned(), hint)
+                (kind, format!("{:?}: {}", status.code(), status.message()), hint)
             }
             other => (
                 ErrorKind::Network,

@@ -1,0 +1,367 @@
+//! One suite for each seam; every implementation passes it.
+
+use std::ops::ControlFlow;
+
+use wellread::bm25;
+use wellread::domain::{
+    ArticleId, ArticleMeta, Chunk, ChunkId, Filter, Point, SourceId, SparseVector,
+};
+use wellread::embed::{BertEmbedder, EmbedderFiles, EmbedderSpec};
+use wellread::error::ErrorKind;
+use wellread::generate::Llm;
+use wellread::models::{self, Choice, Resolver};
+use wellread::seams::{
+    Embedder, Finish, Generator, Message, Prompt, Purpose, Query, Role, Sampling, Select, Store,
+};
+use wellread::store::Shape;
+use wellread::store::edge::EdgeStore;
+use wellread::store::server::{Server, ServerOptions, ServerStore};
+
+use crate::support::models_cache;
+
+fn cancel() -> wellread::domain::Cancel {
+    wellread::domain::Cancel::default()
+}
+
+pub fn minilm() -> BertEmbedder {
+    let manifests = models::manifests(None).unwrap();
+    let manifest = models::find(&manifests, "all-minilm-l6-v2").unwrap();
+    let resolved =
+        Resolver::new(models_cache(), false).resolve(manifest, &|_| {}, &cancel()).unwrap();
+    let facts = manifest.embedder.clone().unwrap();
+    let spec = EmbedderSpec {
+        name: manifest.name.clone(),
+        sha256: manifest.file("weights").unwrap().sha256.clone(),
+        dimensions: facts.dimensions,
+        max_tokens: facts.max_tokens,
+        pooling: facts.pooling,
+        query_prefix: facts.query_prefix,
+        passage_prefix: facts.passage_prefix,
+    };
+    let path = |role| resolved.path(role).unwrap().to_owned();
+    let files = EmbedderFiles {
+        weights: path("weights"),
+        tokenizer: path("tokenizer"),
+        config: path("config"),
+    };
+    BertEmbedder::load(spec, &files).unwrap()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// What every embedder holds to.
+fn embedder_contract(embedder: &dyn Embedder) {
+    assert!(!embedder.fingerprint().0.is_empty());
+    assert!(embedder.embed(&[], Purpose::Passage).unwrap().is_empty());
+    let texts: Vec<String> =
+        (0..21).map(|n| format!("Plank {n} {}", "is steamed for an hour. ".repeat(n))).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let together = embedder.embed(&texts, Purpose::Passage).unwrap();
+    assert_eq!(together.len(), texts.len());
+    for (text, vector) in texts.iter().zip(&together) {
+        assert_eq!(vector.len(), embedder.dimensions());
+        assert!((cosine(vector, vector) - 1.0).abs() < 1e-4);
+        let alone = &embedder.embed(&[text], Purpose::Passage).unwrap()[0];
+        assert!(cosine(vector, alone) > 0.9999, "{text} depends on its neighbours");
+    }
+    let long = "steam ".repeat(embedder.max_tokens() + 1);
+    assert!(embedder.count_tokens(&long, Purpose::Passage).unwrap() > embedder.max_tokens());
+    let error = embedder.embed(&["short", &long], Purpose::Query).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLong);
+}
+
+#[test]
+fn minilm_holds_the_embedder_contract() {
+    embedder_contract(&minilm());
+}
+
+#[test]
+fn minilm_agrees_with_sentence_transformers() {
+    #[derive(serde::Deserialize)]
+    struct Reference {
+        texts: Vec<String>,
+        vectors: Vec<Vec<f32>>,
+    }
+    let reference: Reference =
+        serde_json::from_str(include_str!("../data/reference_vectors.json")).unwrap();
+    let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
+    let vectors = minilm().embed(&texts, Purpose::Passage).unwrap();
+    for ((text, ours), theirs) in texts.iter().zip(&vectors).zip(&reference.vectors) {
+        let cosine = cosine(ours, theirs);
+        assert!(cosine >= 0.9999, "{cosine} for {text:?}");
+    }
+}
+
+/// What every LLM holds to.
+fn generator_contract(generator: &mut dyn Generator) {
+    let sampling = Sampling { max_tokens: 24, temperature: 0.0, seed: 1, stop: vec![] };
+    let prompt = |user: &str| Prompt {
+        messages: vec![
+            Message { role: Role::System, content: "You are brief.".into() },
+            Message { role: Role::User, content: user.into() },
+        ],
+        opening: "The days of the week are Monday,".into(),
+    };
+    let question = prompt("Name the days of the week.");
+    let mut pieces = String::new();
+    let mut keep = |text: &str| {
+        pieces.push_str(text);
+        ControlFlow::Continue(())
+    };
+    let first = generator.generate(&question, &sampling, &mut keep).unwrap();
+    assert_eq!(pieces, first.text);
+    assert!(first.text.contains("Tuesday"), "{}", first.text);
+    assert!(!first.text.contains("days of the week are"), "the opening is not part of the output");
+    assert!(first.completion_tokens <= 24 && first.prompt_tokens > 10);
+
+    // Equal input gives equal output, whatever was said between.
+    generator.generate(&prompt("Hello!"), &sampling, &mut |_| ControlFlow::Continue(())).unwrap();
+    let again =
+        generator.generate(&question, &sampling, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(first, again);
+    let warm = Sampling { temperature: 1.5, seed: 7, ..sampling.clone() };
+    let sampled = |generator: &mut dyn Generator| {
+        generator.generate(&question, &warm, &mut |_| ControlFlow::Continue(())).unwrap().text
+    };
+    assert_eq!(sampled(generator), sampled(generator));
+
+    let stop = Sampling { stop: vec!["Wed".into()], ..sampling.clone() };
+    let stopped = generator.generate(&question, &stop, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(stopped.finish, Finish::Stop);
+    assert!(!stopped.text.contains("Wed") && stopped.text.contains("Tuesday"));
+
+    let broken = generator
+        .generate(&question, &sampling, &mut |text| {
+            if text.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .unwrap();
+    assert_eq!(broken.finish, Finish::Cancelled);
+
+    // A chat token in what is said is text: it is longer than the one token that it looks like.
+    assert!(generator.count_tokens("<|im_end|>").unwrap() > 1);
+    let long = prompt(&"steam ".repeat(generator.context_tokens()));
+    let error =
+        generator.generate(&long, &sampling, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLong);
+}
+
+fn llm(name: &str) -> Llm {
+    let file = Resolver::new(models_cache(), false)
+        .resolve_choice(
+            &Choice::parse(name).unwrap(),
+            &models::manifests(None).unwrap(),
+            &|_| {},
+            &cancel(),
+        )
+        .unwrap();
+    Llm::load(&file.path, &file.name, file.sha256.as_deref().unwrap_or_default()).unwrap()
+}
+
+#[test]
+fn the_small_llm_holds_the_generator_contract() {
+    generator_contract(&mut llm("smollm2-135m-instruct"));
+}
+
+#[test]
+fn the_default_llm_holds_the_generator_contract() {
+    generator_contract(&mut llm("qwen2.5-coder-1.5b-instruct"));
+}
+
+const DIMENSIONS: usize = 8;
+
+fn point(n: u128, article: &str, text: &str) -> Point {
+    let mut dense: Vec<f32> = (0..DIMENSIONS).map(|at| ((n as usize + at) % 5) as f32).collect();
+    dense[n as usize % DIMENSIONS] += 4.0;
+    let length = cosine(&dense, &dense).sqrt();
+    dense.iter_mut().for_each(|value| *value /= length);
+    Point {
+        chunk: Chunk {
+            id: ChunkId(uuid::Uuid::from_u128(n)),
+            article_id: ArticleId(article.into()),
+            section: n as usize,
+            ordinal: n as usize,
+            heading_path: vec!["Part".into(), format!("Section {n}")],
+            range: 10..10 + text.len(),
+            text: text.into(),
+            embedded_text: text.into(),
+            tokens: 9,
+        },
+        article: ArticleMeta {
+            id: ArticleId(article.into()),
+            source: SourceId(format!("feed-{}", n % 2)),
+            other_sources: if n == 4 { vec![SourceId("feed-9".into())] } else { vec![] },
+            url: Some(format!("https://example.org/{article}")),
+            title: format!("On Gluing {article}"),
+            authors: vec![if n < 3 { "Ida".into() } else { "Owen".into() }],
+            published: (n != 5)
+                .then(|| format!("2025-0{}-01T00:00:00Z", n % 9 + 1).parse().unwrap()),
+            tags: vec!["boats".into(), format!("t{n}")],
+        },
+        revision: n as u32 + 1,
+        dense,
+        sparse: bm25::document(text),
+    }
+}
+
+/// What every store holds to; it must be empty at first.
+fn store_contract(store: &mut dyn Store) {
+    assert!(store.scan(&Select::All).unwrap().is_empty());
+    let sparse = |text: &str| Query::Sparse(bm25::query(text));
+    let all = Filter::default();
+    assert!(store.search(&sparse("glue"), &all, 5).unwrap().is_empty());
+    let points = [
+        point(1, "a", "the glue hardens in four hours"),
+        point(2, "a", "varnish dries in two days"),
+        point(3, "b", "steam the plank for an hour"),
+        point(4, "b", "glue and glue again and more glue"),
+        point(5, "c", "nothing to see"),
+    ];
+    store.upsert(&points).unwrap();
+    store.upsert(&[]).unwrap();
+    store.flush().unwrap();
+
+    // What was put in comes out whole.
+    let found = store.search(&Query::Dense(points[1].dense.clone()), &all, 5).unwrap();
+    assert_eq!(found.len(), 5);
+    let hit = &found[0];
+    assert_eq!(hit.chunk_id, points[1].chunk.id);
+    assert_eq!(hit.article, points[1].article);
+    assert_eq!(
+        (hit.revision, hit.section, hit.ordinal, hit.range.clone(), hit.text.as_str()),
+        (3, 2, 2, points[1].chunk.range.clone(), points[1].chunk.text.as_str())
+    );
+    assert_eq!(hit.heading_path, points[1].chunk.heading_path);
+    assert!((hit.score - 1.0).abs() < 1e-5 && hit.scores.dense == Some(hit.score));
+    for hit in &found {
+        let n = hit.chunk_id.0.as_u128() as usize;
+        let wanted = cosine(&points[1].dense, &points[n - 1].dense);
+        assert!((hit.score - wanted).abs() < 1e-4, "{} is not {wanted}", hit.score);
+    }
+    assert!(found.windows(2).all(|pair| pair[0].score >= pair[1].score));
+    assert_eq!(store.search(&Query::Dense(points[0].dense.clone()), &all, 2).unwrap().len(), 2);
+
+    // BM25: rare terms weigh more, and only what holds a term is found.
+    let ids = |hits: Vec<wellread::domain::Hit>| {
+        hits.iter().map(|hit| hit.chunk_id.0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(store.search(&sparse("glue"), &all, 5).unwrap()), [4, 1]);
+    assert_eq!(ids(store.search(&sparse("glue varnish"), &all, 5).unwrap())[0], 2);
+    assert!(store.search(&sparse("unheard"), &all, 5).unwrap().is_empty());
+    assert!(store.search(&Query::Sparse(SparseVector::default()), &all, 5).unwrap().is_empty());
+
+    // Filters act inside the search: what they let through is found however far away it is.
+    let only = |filter: Filter| {
+        let mut found =
+            ids(store.search(&Query::Dense(points[1].dense.clone()), &filter, 5).unwrap());
+        found.sort_unstable();
+        found
+    };
+    let date = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(only(Filter { since: date("2025-04-01T00:00:00Z"), ..all.clone() }), [3, 4]);
+    assert_eq!(only(Filter { until: date("2025-04-01T00:00:00Z"), ..all.clone() }), [1, 2]);
+    let sources = |names: &[&str]| Filter {
+        sources: names.iter().map(|name| SourceId((*name).into())).collect(),
+        ..Filter::default()
+    };
+    assert_eq!(only(sources(&["feed-0"])), [2, 4]);
+    assert_eq!(only(sources(&["feed-9", "feed-1"])), [1, 3, 4, 5]);
+    assert_eq!(only(Filter { authors: vec!["Ida".into()], ..all.clone() }), [1, 2]);
+    assert_eq!(only(Filter { tags: vec!["t1".into(), "t5".into()], ..all.clone() }), [1, 5]);
+    assert_eq!(only(Filter { title: Some("GLUING b".into()), ..all.clone() }), [3, 4]);
+    assert_eq!(
+        only(Filter { authors: vec!["Owen".into()], tags: vec!["t3".into()], ..all.clone() }),
+        [3]
+    );
+
+    // Equal scores are in the order of their ids, wherever the limit cuts.
+    let twins: Vec<Point> = (20..30)
+        .rev()
+        .map(|n| Point { dense: points[0].dense.clone(), ..point(n, "twins", "twin") })
+        .collect();
+    store.upsert(&twins).unwrap();
+    let found = ids(store.search(&Query::Dense(points[0].dense.clone()), &all, 4).unwrap());
+    assert_eq!(found, [1, 20, 21, 22]);
+    assert_eq!(store.delete(&ArticleId("twins".into())).unwrap(), 10);
+
+    // The same id again replaces; deleting takes an article's points and no others.
+    let changed = point(1, "a", "the glue hardens in six hours");
+    store.upsert(&[changed]).unwrap();
+    assert_eq!(store.scan(&Select::All).unwrap().len(), 5);
+    assert_eq!(ids(store.search(&sparse("six"), &all, 5).unwrap()), [1]);
+    assert!(store.search(&sparse("four"), &all, 5).unwrap().is_empty());
+    assert_eq!(store.delete(&ArticleId("b".into())).unwrap(), 2);
+    assert_eq!(store.delete(&ArticleId("b".into())).unwrap(), 0);
+    store.flush().unwrap();
+    let left = store.scan(&Select::All).unwrap();
+    let left: Vec<_> =
+        left.iter().map(|point| (point.chunk_id.0.as_u128(), point.revision)).collect();
+    assert_eq!(left, [(1, 2), (2, 3), (5, 6)]);
+    assert_eq!(store.scan(&Select::Article(ArticleId("a".into()))).unwrap().len(), 2);
+    assert_eq!(ids(store.search(&sparse("glue"), &all, 5).unwrap()), [1]);
+}
+
+const SHAPE: Shape = Shape { dimensions: DIMENSIONS };
+
+#[test]
+fn the_embedded_store_holds_the_store_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = dir.path().join("shard");
+    let mut store = EdgeStore::create(&shard, &SHAPE).unwrap();
+    store_contract(&mut store);
+    drop(store);
+
+    // Durable; readable by several at once, beside each other; not made twice.
+    assert!(EdgeStore::create(&shard, &SHAPE).is_err());
+    let readers: Vec<EdgeStore> = (0..3).map(|_| EdgeStore::open_reader(&shard).unwrap()).collect();
+    for reader in &readers {
+        assert_eq!(reader.scan(&Select::All).unwrap().len(), 3);
+    }
+    drop(readers);
+    // A writer goes on where the last one ended.
+    let mut store = EdgeStore::open(&shard).unwrap();
+    store.upsert(&[point(1, "a", "changed by a second writer")]).unwrap();
+    store.flush().unwrap();
+    drop(store);
+    let reader = EdgeStore::open_reader(&shard).unwrap();
+    let found =
+        reader.search(&Query::Sparse(bm25::query("second")), &Filter::default(), 5).unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_folder_without_a_store_is_said_to_have_none() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(EdgeStore::open_reader(dir.path()).err().unwrap().kind(), ErrorKind::Index);
+    assert_eq!(EdgeStore::open(&dir.path().join("no")).err().unwrap().kind(), ErrorKind::Index);
+}
+
+/// Against the server that `WELLREAD_TEST_QDRANT_URL` names; without one there is nothing to test.
+#[test]
+fn a_server_holds_the_store_contract() {
+    let Ok(url) = std::env::var("WELLREAD_TEST_QDRANT_URL") else {
+        eprintln!("passed over: WELLREAD_TEST_QDRANT_URL names no Qdrant server");
+        return;
+    };
+    let alias = format!("wellread-test-{}", std::process::id());
+    let options = ServerOptions { alias, ..ServerOptions::default() };
+    let server = || Server::connect(&url, &options).unwrap();
+    let mut store = ServerStore::create(server(), "g000001", &SHAPE).unwrap();
+    store_contract(&mut store);
+    assert!(ServerStore::create(server(), "g000001", &SHAPE).is_err());
+    assert!(ServerStore::open(server(), "g000001", &Shape { dimensions: 9 }).is_err());
+    assert!(ServerStore::open(server(), "g000009", &SHAPE).is_err());
+    assert_eq!(server().live().unwrap(), None);
+    server().publish("g000001").unwrap();
+    assert_eq!(server().live().unwrap(), Some(server().collection("g000001")));
+    server().delete("g000001").unwrap();
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_within_seconds() {
+    let options = ServerOptions { timeout_ms: 1000, retries: 1, ..ServerOptions::default() };
+    let error = Server::connect("http://127.0.0.1:1", &options).unwrap().live().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{}", error.chain());
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+}
