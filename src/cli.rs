@@ -16,6 +16,7 @@ use crate::ui::ColorChoice;
     name = "wellread",
     version,
     max_term_width = 100,
+    args_override_self = true,
     after_help = "Examples:\n  wellread ask --source https://blog.example/feed.xml \"How long does it take?\"\n  wellread search --json -k 5 \"varnish\" | jq '.hits[].url'\n\nExit codes: 0 done; 1 the articles don't say; 2 an error; 130 stopped by Ctrl-C.\nSettings: wellread.toml, then WELLREAD_… variables, then flags; see `wellread config`."
 )]
 pub struct Cli {

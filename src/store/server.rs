@@ -137,7 +137,14 @@ impl Server {
                     }
                     _ => "see the server's log",
                 };
+                let is_unreachable = status.message().starts_with("Failed to connect");
+                let hint = if is_unreachable {
+                    "check that the server runs and that store.url is its gRPC address"
+                } else {
+                    hint
+                };
                 let kind = match code {
+                    _ if is_unreachable => ErrorKind::Network,
                     7 | 16 => ErrorKind::Config,
                     2 | 4 | 14 => ErrorKind::Network,
                     _ => ErrorKind::Index,

@@ -1,5 +1,6 @@
 //! The tests on the real binary, models and stores; one program, so that it is linked once.
 
+mod answers;
 mod bad_input;
 mod contract;
 mod support;

@@ -1,0 +1,226 @@
+//! From a feed to a cited answer, with the real models.
+
+use crate::support::*;
+
+/// Whether a document is as a schema of the project says.
+#[track_caller]
+fn is_valid(schema: &str, document: &serde_json::Value) {
+    let mut schemas = boon::Schemas::new();
+    let path = project(&format!("src/schema/{schema}.json")).display().to_string();
+    let index = boon::Compiler::new().compile(&path, &mut schemas).expect("a schema");
+    if let Err(error) = schemas.validate(document, index) {
+        panic!("{error:#}\n{document:#}");
+    }
+}
+
+#[test]
+fn the_sample_feed_is_asked_and_the_second_time_nothing_is_embedded() {
+    let wellread = Wellread::new();
+    let feed = sample_feed();
+    let question = "How long must the cramps stay on oak glued at eighteen degrees?";
+    let first = wellread.run(&["-v", "ask", "--source", &feed, question]);
+    assert_eq!(first.code, Some(0), "{}{}", first.stdout, first.stderr);
+    assert!(first.stderr.contains("Embedding"), "{}", first.stderr);
+    assert!(first.stdout.to_lowercase().contains("ten hours"), "{}", first.stdout);
+    assert!(first.stdout.contains("[1]"), "{}", first.stdout);
+    assert!(
+        first.stdout.contains("A correction: the glue needs longer › What is right (2024-09-22) https://example.org/boatshed/correction-glue"),
+        "{}",
+        first.stdout
+    );
+
+    let second = wellread.run(&["-v", "--offline", "--json", "ask", "--source", &feed, question]);
+    assert_eq!(second.code, Some(0), "{}{}", second.stdout, second.stderr);
+    assert!(!second.stderr.contains("Embedding"), "{}", second.stderr);
+    let answer: serde_json::Value = serde_json::from_str(&second.stdout).unwrap();
+    is_valid("ask", &answer);
+    assert_eq!(answer["status"], "answered");
+    // Each citation points into the stored text, and what stands there says it.
+    for sentence in answer["sentences"].as_array().unwrap() {
+        let n = sentence["citations"][0].as_u64().unwrap();
+        let passage = answer["passages"].as_array().unwrap().iter().find(|p| p["n"] == n).unwrap();
+        let shown = wellread.json(&["show", passage["article_id"].as_str().unwrap()]);
+        let text: String = shown["sections"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|section| section["heading_path"] == passage["heading_path"])
+            .map(|section| section["text"].as_str().unwrap())
+            .collect();
+        assert!(text.contains(passage["text"].as_str().unwrap().trim()), "{text}");
+    }
+}
+
+#[test]
+fn what_the_articles_do_not_say_is_declined() {
+    let wellread = Wellread::new();
+    let feed = sample_feed();
+    let question = "Which antibiotic is given for pneumonia?";
+    let ran = wellread.run(&["ask", "--source", &feed, question]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.starts_with("The articles don't say"), "{}", ran.stdout);
+    let ran = wellread.run(&["--json", "ask", "--source", &feed, question]);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    is_valid("ask", &answer);
+    assert_eq!(
+        (&answer["status"], &answer["abstain_reason"]),
+        (&"abstained".into(), &"low_confidence".into())
+    );
+}
+
+#[test]
+fn search_finds_sections_and_filters_inside_the_search() {
+    let wellread = Wellread::new();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let found = wellread.json(&["search", "-k", "5", "how long does the glue harden"]);
+    is_valid("search", &found);
+    assert_eq!(found["hits"].as_array().unwrap().len(), 5);
+    let titles = |args: &[&str]| {
+        wellread.json(args)["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hit| hit["title"].as_str().unwrap().to_owned())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let one = ["Steam".to_owned()].into();
+    assert_eq!(titles(&["search", "--title", "STEAM", "glue"]), one);
+    assert_eq!(titles(&["search", "--tag", "bending", "glue"]), one);
+    assert_eq!(
+        titles(&["search", "--since", "2025-05-01", "glue"]),
+        ["She floats".to_owned()].into()
+    );
+    assert_eq!(
+        titles(&["search", "--until", "2023-12-01", "glue"]),
+        ["A boat for the long shed".to_owned()].into()
+    );
+    assert!(titles(&["search", "--author", "Nobody", "glue"]).is_empty());
+    assert_eq!(titles(&["search", "-k", "100", "--author", "Jorunn Aas", "glue"]).len(), 9);
+    let nothing = wellread.json(&["search", "--tag", "none", "glue"]);
+    is_valid("search", &nothing);
+}
+
+#[test]
+fn the_real_feed_says_what_chunk_size_and_not_what_it_costs() {
+    let Some(feed) = shared("articles/feed.xml") else { return };
+    let feed = feed.display().to_string();
+    let wellread = Wellread::new();
+    let question = "What chunk size does the author recommend for RAG?";
+    let ran = wellread.run(&["--json", "ask", "--source", &feed, question]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let text = answer["answer"].as_str().unwrap();
+    assert!(text.contains("300") && text.contains("500"), "{text}");
+    let n = &answer["sentences"][0]["citations"][0];
+    let cited = answer["passages"].as_array().unwrap().iter().find(|p| p["n"] == *n).unwrap();
+    assert_eq!(cited["title"], "5 steps for your first RAG setup");
+    assert_eq!(cited["heading_path"], serde_json::json!(["RAG best practices"]));
+
+    let ran = wellread.run(&[
+        "--json",
+        "ask",
+        "--source",
+        &feed,
+        "What does the subscription cost in dollars?",
+    ]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn an_edited_article_is_indexed_again_and_a_removed_source_is_gone() {
+    let wellread = Wellread::small();
+    let path = wellread.file(
+        "feed.xml",
+        feed(
+            &(item(1, "Gluing", "<p>The glue needs four hours.</p>")
+                + &item(2, "Varnish", "<p>Each coat dries for two days.</p>")),
+        ),
+    );
+    wellread.succeeds(&["add", &path]);
+    wellread.file(
+        "feed.xml",
+        feed(&item(1, "Gluing", "<p>The glue needs ten hours, not as long as before.</p>")),
+    );
+    wellread.succeeds(&["sync"]);
+    let found = wellread.json(&["search", "how long does glue take"]);
+    let texts: Vec<&str> =
+        found["hits"].as_array().unwrap().iter().map(|hit| hit["text"].as_str().unwrap()).collect();
+    assert!(texts[0].contains("ten hours"), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.contains("four hours")), "{texts:?}");
+    // Leaving the feed is not deletion.
+    assert!(texts.iter().any(|text| text.contains("two days")), "{texts:?}");
+    assert_eq!(found["hits"][0]["revision"], 2);
+    let articles = wellread.json(&["articles"]);
+    assert_eq!(articles["articles"].as_array().unwrap().len(), 2);
+
+    wellread.succeeds(&["remove", &path]);
+    let found = wellread.json(&["--json", "articles"]);
+    assert!(found["articles"].as_array().unwrap().is_empty());
+    let status = wellread.json(&["index", "status"]);
+    assert_eq!(status["pending"], 0);
+}
+
+#[test]
+fn a_generation_can_be_gone_back_to_and_rebuilding_embeds_nothing() {
+    let wellread = Wellread::small();
+    let path =
+        wellread.file("feed.xml", feed(&item(1, "Gluing", "<p>The glue needs four hours.</p>")));
+    wellread.succeeds(&["add", &path]);
+    let built = wellread.json(&["index", "rebuild"]);
+    assert_eq!((&built["embedded"], &built["chunks"]), (&0.into(), &1.into()));
+    assert_eq!(wellread.json(&["index", "status"])["live"], "g000002");
+    wellread.succeeds(&["index", "rollback"]);
+    assert_eq!(wellread.json(&["index", "status"])["live"], "g000001");
+    assert_eq!(wellread.json(&["search", "glue"])["hits"].as_array().unwrap().len(), 1);
+    wellread.fails(&["index", "rollback"], "first");
+    wellread.succeeds(&["doctor"]);
+}
+
+#[test]
+fn several_read_while_one_rebuilds() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let wanted = wellread.json(&["search", "-k", "3", "varnish"])["hits"].clone();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for _ in 0..4 {
+                wellread.succeeds(&["index", "rebuild"]);
+            }
+        });
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..8 {
+                        assert_eq!(
+                            wellread.json(&["search", "-k", "3", "varnish"])["hits"],
+                            wanted
+                        );
+                    }
+                })
+            })
+            .collect();
+        writer.join().expect("the writer");
+        readers.into_iter().for_each(|reader| reader.join().expect("a reader"));
+    });
+}
+
+#[test]
+fn help_is_as_it_was_looked_at() {
+    let wellread = Wellread::new();
+    insta::assert_snapshot!("help", wellread.succeeds(&["--help"]));
+    insta::assert_snapshot!("help_ask", wellread.succeeds(&["ask", "--help"]));
+    insta::assert_snapshot!("help_index", wellread.succeeds(&["index", "--help"]));
+    insta::with_settings!({ filters => vec![(r"/\S*/\.tmp\S*", "[folder]"), (r"wellread/[\d.]+", "wellread/[version]"), (r" +#", " #")] }, {
+        insta::assert_snapshot!("config", wellread.succeeds(&["config"]));
+    });
+}
+
+#[test]
+fn the_example_of_machine_use_works() {
+    let wellread = Wellread::new();
+    let script = wellread.succeeds(&["completions", "bash"]);
+    assert!(script.contains("_wellread"), "{script}");
+    let config = wellread.env("WELLREAD_ANSWER_MAX_TOKENS", "77").json(&["config"]);
+    assert_eq!(config["answer.max_tokens"]["value"], 77);
+    assert_eq!(config["answer.max_tokens"]["origin"], "WELLREAD_ANSWER_MAX_TOKENS");
+}
