@@ -23,7 +23,10 @@ fn count(text: &str) -> Result<usize> {
     Ok(2 + text.split_whitespace().map(|word| word.chars().count().div_ceil(4)).sum::<usize>())
 }
 
-fn document(sections: &[(Vec<String>, Vec<(BlockKind, String)>)]) -> Document {
+/// A heading path and the blocks under it.
+type Part = (Vec<String>, Vec<(BlockKind, String)>);
+
+fn document(sections: &[Part]) -> Document {
     let mut document = Document::default();
     for (index, (path, blocks)) in sections.iter().enumerate() {
         let start = document.text.len();

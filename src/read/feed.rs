@@ -54,9 +54,8 @@ pub(super) fn parse(text: &str, _hint: &Hint<'_>) -> Result<ParsedSource> {
             Ok(Event::CData(text)) => buffer.push_str(&text),
             Ok(Event::GeneralRef(name)) => {
                 let name = name.to_string();
-                match quick_xml::escape::unescape(&format!("&{name};")) {
-                    Ok(text) => buffer.push_str(&text),
-                    Err(_) => {}
+                if let Ok(text) = quick_xml::escape::unescape(&format!("&{name};")) {
+                    buffer.push_str(&text);
                 }
             }
             Ok(Event::End(_)) => {

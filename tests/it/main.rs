@@ -1,4 +1,5 @@
 //! The tests on the real binary, models and stores; one program, so that it is linked once.
+#![allow(clippy::unwrap_used)]
 
 mod answers;
 mod bad_input;
