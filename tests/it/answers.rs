@@ -210,7 +210,11 @@ fn help_is_as_it_was_looked_at() {
     insta::assert_snapshot!("help", wellread.succeeds(&["--help"]));
     insta::assert_snapshot!("help_ask", wellread.succeeds(&["ask", "--help"]));
     insta::assert_snapshot!("help_index", wellread.succeeds(&["index", "--help"]));
-    insta::with_settings!({ filters => vec![(r"/\S*/\.tmp\S*", "[folder]"), (r"wellread/[\d.]+", "wellread/[version]"), (r" +#", " #")] }, {
+    let filters = vec![
+        (r"(?m)^(cache|data) .*$", "$1 = [folder]"),
+        (r"wellread/[\d.]+ ", "wellread/[version] "),
+    ];
+    insta::with_settings!({ filters => filters }, {
         insta::assert_snapshot!("config", wellread.succeeds(&["config"]));
     });
 }

@@ -1,5 +1,5 @@
 //! The tests on the real binary, models and stores; one program, so that it is linked once.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod answers;
 mod bad_input;
