@@ -17,7 +17,7 @@ use crate::seams::{Embedder, Finish, Generator, Sampling, Store};
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerOptions {
     /// Below this score the LLM is not called; see [`confidence`].
-    pub min_confidence: f32,
+    pub min_confidence: f64,
     /// Hits that passages are grown from.
     pub hits: usize,
     /// Passages at the most.
@@ -250,7 +250,7 @@ pub fn answer(
     };
     let early = if hits.is_empty() {
         Some(AbstainReason::NothingFound)
-    } else if confidence < options.min_confidence {
+    } else if f64::from(confidence) < options.min_confidence {
         Some(AbstainReason::LowConfidence)
     } else {
         None

@@ -1,103 +1,502 @@
-//! RSS and Atom.
-use super::Hint;
+//! RSS 0.9x, 1.0 and 2.0, Atom 0.3 and 1.0, WordPress exports, OPML. Pure.
+
+use super::xml::{self, Document, Start, Token};
+use super::{Hint, Outline, Parsed, absolute, blank, collapse, date, plain};
 use crate::domain::{Content, ParsedArticle, ParsedSource};
 use crate::error::{Error, ErrorKind, Result};
-use quick_xml::Reader;
-use quick_xml::events::Event;
 
-fn empty() -> ParsedArticle {
-    ParsedArticle {
-        guid: None,
-        url: None,
-        title: String::new(),
-        authors: vec![],
-        published: None,
-        updated: None,
-        tags: vec![],
-        content: Content::Html(String::new()),
-        summary_only: true,
+/// An element that is open.
+struct Open {
+    start: Start,
+    /// Its text, or its markup.
+    text: String,
+    base: Option<String>,
+    /// How its text is to be read.
+    kind: TextKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TextKind {
+    /// Text in which tags may have been written (RSS, Atom `html`).
+    Html,
+    /// Text in which a `<` is a `<` (Atom `text`).
+    Plain,
+    /// Elements that are its content (Atom `xhtml`).
+    Markup,
+}
+
+/// An article on its way, with the candidates for what it will be.
+struct Draft {
+    article: ParsedArticle,
+    /// Rank and body; the highest rank wins, of equal ones the longer.
+    body: Option<(u8, Content)>,
+    permalink: Option<String>,
+    /// Rank of the link; a better one replaces it.
+    link: u8,
+    /// Rank of the title.
+    title: u8,
+    /// An author's name, while one is read.
+    author: Option<String>,
+    /// A date that does not say what it is the date of.
+    date: Option<jiff::Timestamp>,
+    post_type: Option<String>,
+}
+
+impl Draft {
+    fn new() -> Draft {
+        Draft {
+            article: blank(),
+            body: None,
+            permalink: None,
+            link: 0,
+            title: 0,
+            author: None,
+            date: None,
+            post_type: None,
+        }
+    }
+
+    fn offer(&mut self, rank: u8, content: Content) {
+        if content.raw().trim().is_empty() {
+            return;
+        }
+        let better = match &self.body {
+            None => true,
+            Some((old, body)) => {
+                rank > *old || (rank == *old && content.raw().len() > body.raw().len())
+            }
+        };
+        if better {
+            self.body = Some((rank, content));
+        }
+    }
+
+    fn finish(mut self) -> ParsedArticle {
+        let mut article = self.article;
+        if self.link == 0 {
+            article.url = self.permalink.take();
+        }
+        article.published = article.published.or(self.date);
+        if let Some((rank, content)) = self.body {
+            article.summary_only = rank < FULL && is_summary(content.raw());
+            article.content = content;
+        }
+        article.authors.dedup();
+        article.tags.retain(|tag| !tag.is_empty());
+        let mut seen = std::collections::HashSet::new();
+        article.tags.retain(|tag| seen.insert(tag.clone()));
+        article
     }
 }
 
-pub(super) fn parse(text: &str, _hint: &Hint<'_>) -> Result<ParsedSource> {
-    let mut reader = Reader::from_str(text);
-    reader.config_mut().check_end_names = false;
-    let mut feed = ParsedSource::default();
-    let mut path: Vec<String> = vec![];
-    let mut item: Option<ParsedArticle> = None;
-    let mut buffer = String::new();
-    let mut known = false;
+/// The rank of a body that is said to be the whole.
+const FULL: u8 = 3;
+
+/// Whether a description is only that: short, without paragraphs, or broken off.
+fn is_summary(body: &str) -> bool {
+    let text = plain(body);
+    let is_cut = ["…", "...", "[…]", "[...]", "[&hellip;]", "Read more", "Continue reading"]
+        .iter()
+        .any(|end| text.trim_end().ends_with(end));
+    is_cut || (text.len() < 600 && body.matches("<p").count() < 2)
+}
+
+/// What is read of a source while it is read.
+struct Walk<'a> {
+    stack: Vec<Open>,
+    feed: ParsedSource,
+    feed_link: u8,
+    draft: Option<Draft>,
+    /// The depth of the item that is open.
+    item_depth: usize,
+    hint: &'a Hint<'a>,
+}
+
+/// Reads a feed.
+///
+/// # Errors
+/// [`ErrorKind::Parse`] if it is none.
+pub(super) fn parse(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
+    let mut document = Document::new(text);
+    let mut walk = Walk {
+        stack: Vec::new(),
+        feed: ParsedSource::default(),
+        feed_link: 0,
+        draft: None,
+        item_depth: 0,
+        hint,
+    };
+    let mut is_feed = false;
+    let mut unclosed = 0;
     loop {
-        match reader.read_event() {
-            Ok(Event::Eof) | Err(_) => break,
-            Ok(Event::Start(start)) => {
-                let name = start.name().as_ref().to_lowercase();
-                if matches!(name.as_str(), "rss" | "feed" | "rdf:rdf") {
-                    known = true;
-                }
-                if matches!(name.as_str(), "item" | "entry") {
-                    item = Some(empty());
-                }
-                buffer.clear();
-                path.push(name);
+        match document.next() {
+            Token::Start(start) => {
+                is_feed |= walk.stack.len() < 3
+                    && matches!(
+                        start.name.as_str(),
+                        "rss" | "feed" | "rdf:rdf" | "channel" | "item" | "entry"
+                    );
+                walk.open(start);
             }
-            Ok(Event::Empty(start)) => {
-                let name = start.name().as_ref().to_owned();
-                if name == "link"
-                    && let (Some(item), Ok(Some(href))) =
-                        (&mut item, start.try_get_attribute("href"))
-                {
-                    item.url.get_or_insert(href.value.into_owned());
+            Token::End(name) => walk.close(&name),
+            Token::Text(text) => walk.text(&text),
+            Token::Over => break,
+        }
+    }
+    while let Some(open) = walk.stack.last() {
+        let name = open.start.raw.clone();
+        unclosed += 1;
+        walk.close(&name);
+    }
+    if !is_feed {
+        return Err(Error::new(ErrorKind::Parse, "it is XML, but no feed"));
+    }
+    let mut feed = walk.feed;
+    for (what, count) in &document.mended {
+        feed.warnings.push(format!("{count} × {what}"));
+    }
+    if unclosed > 0 {
+        feed.warnings.push("it ends before it is complete; what is there was read".to_owned());
+    }
+    Ok(Parsed::Source(feed))
+}
+
+/// Fields whose text is kept; everything else inside of them is part of it.
+fn is_field(name: &str) -> bool {
+    matches!(
+        name,
+        "title"
+            | "link"
+            | "guid"
+            | "id"
+            | "pubdate"
+            | "published"
+            | "issued"
+            | "created"
+            | "updated"
+            | "modified"
+            | "lastbuilddate"
+            | "description"
+            | "summary"
+            | "content"
+            | "subtitle"
+            | "tagline"
+            | "name"
+            | "category"
+            | "body"
+            | "fullitem"
+            | "copyright"
+            | "url"
+            | "comments"
+            | "content:encoded"
+            | "xhtml:body"
+            | "xhtml:div"
+            | "dc:title"
+            | "dc:creator"
+            | "dc:author"
+            | "dc:date"
+            | "dc:subject"
+            | "dc:description"
+            | "dc:identifier"
+            | "dcterms:issued"
+            | "dcterms:created"
+            | "dcterms:modified"
+            | "dcterms:published"
+            | "itunes:author"
+            | "itunes:summary"
+            | "itunes:subtitle"
+            | "media:description"
+            | "media:title"
+            | "wp:post_type"
+            | "excerpt:encoded"
+            | "content:items"
+    )
+}
+
+impl Walk<'_> {
+    fn base(&self) -> Option<&str> {
+        self.stack.last().and_then(|open| open.base.as_deref()).or(self.hint.url)
+    }
+
+    fn open(&mut self, start: Start) {
+        // Inside of a field, an element is part of its text.
+        if let Some(field) = self.stack.iter_mut().find(|open| is_field(&open.start.name)) {
+            let markup = start.markup();
+            if field.kind == TextKind::Plain {
+                field.kind = TextKind::Html;
+            }
+            field.text.push_str(&markup);
+            let base = field.base.clone();
+            // It is only kept to find its end.
+            let start = Start { name: String::new(), raw: start.raw, attributes: Vec::new() };
+            self.stack.push(Open { start, text: String::new(), base, kind: TextKind::Markup });
+            return;
+        }
+        let base = match start.attribute("base") {
+            Some(base) => absolute(base, self.base()).or_else(|| self.base().map(str::to_owned)),
+            None => self.base().map(str::to_owned),
+        };
+        if matches!(start.name.as_str(), "item" | "entry") && self.draft.is_none() {
+            let mut draft = Draft::new();
+            if let Some(about) = start.attribute("about") {
+                draft.article.guid = Some(about.trim().to_owned()).filter(|id| !id.is_empty());
+            }
+            self.draft = Some(draft);
+            self.item_depth = self.stack.len();
+        }
+        let is_atom_text =
+            matches!(start.name.as_str(), "title" | "summary" | "content" | "subtitle" | "tagline")
+                && start.attribute("type").is_some();
+        let kind = match start.attribute("type").map(str::to_ascii_lowercase).as_deref() {
+            Some("text" | "text/plain") if is_atom_text => TextKind::Plain,
+            Some("xhtml" | "application/xhtml+xml") if is_atom_text => TextKind::Markup,
+            _ if start.attribute("mode") == Some("xml") => TextKind::Markup,
+            _ if matches!(start.name.as_str(), "xhtml:body" | "xhtml:div") => TextKind::Markup,
+            _ => TextKind::Html,
+        };
+        if start.name == "link" {
+            self.link_element(&start, base.as_deref());
+        }
+        if start.name == "category"
+            && let Some(draft) = &mut self.draft
+        {
+            let tag = start.attribute("label").or_else(|| start.attribute("term"));
+            draft.article.tags.extend(tag.map(collapse).filter(|tag| !tag.is_empty()));
+        }
+        self.stack.push(Open { start, text: String::new(), base, kind });
+    }
+
+    /// A link that is an element of its own, as in Atom.
+    fn link_element(&mut self, start: &Start, base: Option<&str>) {
+        let Some(url) = start.attribute("href").and_then(|href| absolute(href, base)) else {
+            return;
+        };
+        let rel = start.attribute("rel").unwrap_or("alternate").to_ascii_lowercase();
+        let rel = rel.rsplit('/').next().unwrap_or_default();
+        let is_html = start.attribute("type").is_none_or(|kind| kind.contains("html"));
+        let rank = match rel {
+            "alternate" if is_html => 3,
+            "alternate" => 2,
+            _ => 0,
+        };
+        match &mut self.draft {
+            Some(draft) if rank > draft.link => {
+                draft.link = rank;
+                draft.article.url = Some(url);
+            }
+            Some(_) => {}
+            None if rank > self.feed_link => {
+                self.feed_link = rank;
+                self.feed.url = Some(url);
+            }
+            None if matches!(rel, "next" | "prev-archive") && self.feed.next.is_none() => {
+                self.feed.next = Some(url);
+            }
+            None => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if let Some(field) = self.stack.iter_mut().find(|open| is_field(&open.start.name)) {
+            if field.kind == TextKind::Markup {
+                field.text.push_str(&xml::escape(text));
+            } else {
+                field.text.push_str(text);
+            }
+        } else if let Some(open) = self.stack.last_mut() {
+            open.text.push_str(text);
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        // An end without a beginning is passed over; one of an outer element ends the inner ones.
+        let Some(at) = self.stack.iter().rposition(|open| open.start.raw == name).or_else(|| {
+            self.stack.iter().rposition(|open| open.start.raw.eq_ignore_ascii_case(name))
+        }) else {
+            return;
+        };
+        // Inside of an item, nothing but its own end ends it.
+        if self.draft.is_some()
+            && at < self.item_depth
+            && !matches!(name, "channel" | "rss" | "feed")
+        {
+            return;
+        }
+        while self.stack.len() > at {
+            let Some(open) = self.stack.pop() else { break };
+            if open.start.name.is_empty() {
+                if let Some(field) = self.stack.iter_mut().find(|open| is_field(&open.start.name)) {
+                    field.text.push_str(&format!("</{}>", xml::local(&open.start.raw)));
+                }
+                continue;
+            }
+            self.end(open);
+        }
+    }
+
+    fn end(&mut self, open: Open) {
+        let name = open.start.name.as_str();
+        let parent = self.stack.last().map(|open| open.start.name.clone()).unwrap_or_default();
+        if matches!(name, "item" | "entry") && self.stack.len() == self.item_depth {
+            if let Some(draft) = self.draft.take() {
+                // An export holds pages, menus and attachments too.
+                if draft.post_type.as_deref().is_none_or(|kind| matches!(kind, "post" | "page")) {
+                    self.feed.articles.push(draft.finish());
                 }
             }
-            Ok(Event::Text(text)) => buffer.push_str(&text),
-            Ok(Event::CData(text)) => buffer.push_str(&text),
-            Ok(Event::GeneralRef(name)) => {
-                let name = name.to_string();
-                if let Ok(text) = quick_xml::escape::unescape(&format!("&{name};")) {
-                    buffer.push_str(&text);
-                }
-            }
-            Ok(Event::End(_)) => {
-                let name = path.pop().unwrap_or_default();
-                let text = std::mem::take(&mut buffer);
-                let text = text.trim();
-                if let Some(item) = &mut item {
-                    match name.as_str() {
-                        "title" => item.title = crate::html::text_of(text),
-                        "link" if !text.is_empty() => item.url = Some(text.to_owned()),
-                        "guid" | "id" => item.guid = Some(text.to_owned()),
-                        "pubdate" | "published" | "dc:date" => {
-                            item.published = super::date::parse(text)
-                        }
-                        "updated" => item.updated = super::date::parse(text),
-                        "dc:creator" | "name" => item.authors.push(text.to_owned()),
-                        "category" => item.tags.push(text.to_owned()),
-                        "description" | "summary" if item.summary_only => {
-                            item.content = Content::Html(text.to_owned())
-                        }
-                        "content:encoded" | "content" => {
-                            item.content = Content::Html(text.to_owned());
-                            item.summary_only = false;
-                        }
-                        _ => {}
-                    }
-                } else if path.len() == 2 || path.len() == 1 {
-                    match name.as_str() {
-                        "title" => feed.title = Some(text.to_owned()),
-                        "link" if !text.is_empty() => feed.url = Some(text.to_owned()),
-                        _ => {}
-                    }
-                }
-                if matches!(name.as_str(), "item" | "entry") {
-                    feed.articles.extend(item.take());
+            return;
+        }
+        let text = open.text.trim();
+        match &mut self.draft {
+            Some(draft) => in_item(draft, &open, name, &parent, text),
+            None => self.in_feed(&open, name, &parent, text),
+        }
+    }
+
+    fn in_feed(&mut self, open: &Open, name: &str, parent: &str, text: &str) {
+        if !matches!(parent, "channel" | "feed" | "rss" | "rdf:rdf") || text.is_empty() {
+            return;
+        }
+        match name {
+            "title" => self.feed.title = Some(title(open, text)).filter(|t| !t.is_empty()),
+            "link" if self.feed_link < 2 => {
+                if let Some(url) = absolute(text, open.base.as_deref()) {
+                    self.feed_link = 2;
+                    self.feed.url = Some(url);
                 }
             }
             _ => {}
         }
     }
-    if !known {
-        return Err(Error::new(ErrorKind::Parse, "it is XML, but no feed"));
+}
+
+fn title(open: &Open, text: &str) -> String {
+    if open.kind == TextKind::Plain { collapse(text) } else { plain(text) }
+}
+
+fn content(open: &Open, text: &str) -> Content {
+    if open.kind == TextKind::Plain {
+        Content::Text(text.to_owned())
+    } else {
+        Content::Html(text.to_owned())
     }
-    Ok(feed)
+}
+
+fn in_item(draft: &mut Draft, open: &Open, name: &str, parent: &str, text: &str) {
+    let is_direct = matches!(parent, "item" | "entry");
+    let article = &mut draft.article;
+    match name {
+        "title" | "dc:title" | "media:title" if is_direct => {
+            let rank = match name {
+                "title" => 3,
+                "dc:title" => 2,
+                _ => 1,
+            };
+            let text = title(open, text);
+            if rank > draft.title && !text.is_empty() {
+                draft.title = rank;
+                article.title = text;
+            }
+        }
+        "link" if is_direct && draft.link < 2 => {
+            if let Some(url) = absolute(text, open.base.as_deref()) {
+                draft.link = 2;
+                article.url = Some(url);
+            }
+        }
+        "guid" | "id" if is_direct && !text.is_empty() => {
+            article.guid = Some(text.to_owned());
+            let is_link = name == "guid"
+                && !open
+                    .start
+                    .attribute("ispermalink")
+                    .is_some_and(|v| v.eq_ignore_ascii_case("false"));
+            if is_link && (text.starts_with("http://") || text.starts_with("https://")) {
+                draft.permalink = Some(text.to_owned());
+            }
+        }
+        "pubdate" | "published" | "issued" | "dcterms:issued" | "dcterms:published"
+            if is_direct =>
+        {
+            article.published = date::parse(text).or(article.published);
+        }
+        "created" | "dcterms:created" if is_direct => draft.date = draft.date.or(date::parse(text)),
+        "dc:date" if is_direct => draft.date = date::parse(text).or(draft.date),
+        "updated" | "modified" | "dcterms:modified" | "lastbuilddate" if is_direct => {
+            article.updated = date::parse(text).or(article.updated);
+        }
+        "name" if matches!(parent, "author" | "contributor") => {
+            draft.author = Some(collapse(text)).filter(|_| parent == "author");
+        }
+        "author" => {
+            let name = draft.author.take().unwrap_or_else(|| person(text));
+            if !name.is_empty() {
+                article.authors.push(name);
+            }
+        }
+        "dc:creator" | "dc:author" if is_direct => {
+            let name = plain(text);
+            if !name.is_empty() && !article.authors.contains(&name) {
+                article.authors.push(name);
+            }
+        }
+        "itunes:author" if is_direct && article.authors.is_empty() => {
+            article.authors.extend(Some(plain(text)).filter(|name| !name.is_empty()));
+        }
+        "category" | "dc:subject" if is_direct => {
+            let tag = plain(text);
+            if !tag.is_empty() {
+                article.tags.push(tag);
+            }
+        }
+        "content:encoded" => draft.offer(FULL + 1, Content::Html(text.to_owned())),
+        "content" if is_direct => draft.offer(FULL + 1, content(open, text)),
+        "xhtml:body" | "body" | "fullitem" | "xhtml:div" if is_direct => {
+            draft.offer(FULL, Content::Html(text.to_owned()));
+        }
+        "description" | "summary" if is_direct => draft.offer(2, content(open, text)),
+        "dc:description" | "excerpt:encoded" | "itunes:summary" if is_direct => {
+            draft.offer(1, Content::Html(text.to_owned()));
+        }
+        "media:description" | "itunes:subtitle" => {
+            draft.offer(0, Content::Html(text.to_owned()));
+        }
+        "wp:post_type" => draft.post_type = Some(text.to_owned()),
+        _ => {}
+    }
+}
+
+/// The name in RSS's `mail@host (Name)` or `Name <mail@host>`.
+fn person(text: &str) -> String {
+    let text = plain(text);
+    if let Some((before, rest)) = text.split_once('(')
+        && before.contains('@')
+        && let Some((name, _)) = rest.split_once(')')
+    {
+        return name.trim().to_owned();
+    }
+    match text.split_once('<') {
+        Some((name, _)) if !name.trim().is_empty() => name.trim().to_owned(),
+        _ => text,
+    }
+}
+
+/// The feeds that an OPML file lists, wherever they stand in it.
+pub(super) fn outlines(text: &str) -> Parsed {
+    let mut document = Document::new(text);
+    let mut found = Vec::new();
+    loop {
+        match document.next() {
+            Token::Start(start) if start.name == "outline" => {
+                let url = ["xmlurl", "url"].iter().find_map(|name| start.attribute(name));
+                if let Some(url) = url.filter(|url| url.starts_with("http")) {
+                    let title = start.attribute("title").or_else(|| start.attribute("text"));
+                    found.push(Outline { title: title.map(plain), url: url.to_owned() });
+                }
+            }
+            Token::Over => break,
+            Token::Start(_) | Token::End(_) | Token::Text(_) => {}
+        }
+    }
+    Parsed::Outlines(found)
 }
