@@ -45,6 +45,20 @@ fn utf16(bytes: &[u8]) -> Option<&'static Encoding> {
 
 /// The text of bytes.
 pub(super) fn decode(bytes: &[u8], content_type: Option<&str>) -> Decoded {
+    let mut decoded = decode_as_said(bytes, content_type);
+    let is_control = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+    if decoded.text.contains(is_control) {
+        // These controls are never meant: they are windows-1252 that was taken for Latin-1.
+        let mended = decoded.text.chars().map(|c| match u8::try_from(c) {
+            Ok(byte) if is_control(c) => WINDOWS_1252.decode(&[byte]).0.chars().next().unwrap_or(c),
+            _ => c,
+        });
+        decoded.text = mended.collect();
+    }
+    decoded
+}
+
+fn decode_as_said(bytes: &[u8], content_type: Option<&str>) -> Decoded {
     if let Some(encoding) = utf16(bytes) {
         return with(bytes, encoding, false);
     }

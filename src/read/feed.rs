@@ -23,6 +23,8 @@ enum TextKind {
     Plain,
     /// Elements that are its content (Atom `xhtml`).
     Markup,
+    /// Base64 of text in which tags may have been written (Atom's other media types).
+    Base64,
 }
 
 /// An article on its way, with the candidates for what it will be.
@@ -106,6 +108,8 @@ struct Walk<'a> {
     stack: Vec<Open>,
     feed: ParsedSource,
     feed_link: u8,
+    /// Where the feed says that it lies.
+    itself: Option<String>,
     draft: Option<Draft>,
     /// The depth of the item that is open.
     item_depth: usize,
@@ -122,6 +126,7 @@ pub(super) fn parse(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
         stack: Vec::new(),
         feed: ParsedSource::default(),
         feed_link: 0,
+        itself: None,
         draft: None,
         item_depth: 0,
         hint,
@@ -251,6 +256,8 @@ impl Walk<'_> {
             Some("text" | "text/plain") if is_atom_text => TextKind::Plain,
             Some("xhtml" | "application/xhtml+xml") if is_atom_text => TextKind::Markup,
             _ if start.attribute("mode") == Some("xml") => TextKind::Markup,
+            _ if start.attribute("mode") == Some("base64") => TextKind::Base64,
+            Some(kind) if is_atom_text && is_encoded(kind) => TextKind::Base64,
             _ if matches!(start.name.as_str(), "xhtml:body" | "xhtml:div") => TextKind::Markup,
             _ => TextKind::Html,
         };
@@ -260,7 +267,7 @@ impl Walk<'_> {
         if start.name == "category"
             && let Some(draft) = &mut self.draft
         {
-            let tag = start.attribute("label").or_else(|| start.attribute("term"));
+            let tag = start.attribute("term").or_else(|| start.attribute("label"));
             draft.article.tags.extend(tag.map(collapse).filter(|tag| !tag.is_empty()));
         }
         self.stack.push(Open { start, text: String::new(), base, kind });
@@ -279,6 +286,9 @@ impl Walk<'_> {
             "alternate" => 2,
             _ => 0,
         };
+        if self.draft.is_none() && rel == "self" && self.itself.is_none() {
+            self.itself = Some(url.clone());
+        }
         match &mut self.draft {
             Some(draft) if rank > draft.link => {
                 draft.link = rank;
@@ -346,7 +356,8 @@ impl Walk<'_> {
             }
             return;
         }
-        let text = open.text.trim();
+        let decoded = (open.kind == TextKind::Base64).then(|| from_base64(&open.text)).flatten();
+        let text = decoded.as_deref().unwrap_or(&open.text).trim();
         match &mut self.draft {
             Some(draft) => in_item(draft, &open, name, &parent, text),
             None => self.in_feed(&open, name, &parent, text),
@@ -359,6 +370,9 @@ impl Walk<'_> {
         }
         match name {
             "title" => self.feed.title = Some(title(open, text)).filter(|t| !t.is_empty()),
+            "dc:title" if self.feed.title.is_none() => {
+                self.feed.title = Some(plain(text)).filter(|t| !t.is_empty());
+            }
             "link" if self.feed_link < 2 => {
                 if let Some(url) = absolute(text, open.base.as_deref()) {
                     self.feed_link = 2;
@@ -368,6 +382,19 @@ impl Walk<'_> {
             _ => {}
         }
     }
+}
+
+/// Whether Atom has the content of this media type in base64 (RFC 4287, 4.1.3.3).
+fn is_encoded(media_type: &str) -> bool {
+    let is_xml = media_type.ends_with("+xml") || media_type.ends_with("/xml");
+    media_type.contains('/') && !media_type.starts_with("text/") && !is_xml
+}
+
+fn from_base64(text: &str) -> Option<String> {
+    use base64::Engine;
+    let packed: String = text.split_whitespace().collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 fn title(open: &Open, text: &str) -> String {

@@ -1,0 +1,477 @@
+//! Reading against feeds, expectations and pages that nobody on this project wrote.
+//!
+//! They lie in `../shared/data`; where that is not, these tests pass over it and say so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use wellread::domain::{ParsedArticle, ParsedSource};
+use wellread::html::text_of;
+use wellread::read::{Hint, Parsed, parse};
+
+use crate::support::{project, shared};
+
+/// The files under a folder, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn json_lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What was read, as a feed: a page is one article.
+fn feed(parsed: Parsed) -> ParsedSource {
+    match parsed {
+        Parsed::Source(source) => source,
+        Parsed::Page { article, .. } => {
+            ParsedSource { articles: vec![*article], ..ParsedSource::default() }
+        }
+        Parsed::Outlines(_) => ParsedSource::default(),
+    }
+}
+
+/// `text` as a reader sees it: tags gone, white space collapsed.
+fn seen(text: &str) -> String {
+    if text.contains(['<', '&']) {
+        text_of(text)
+    } else {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn instant(parts: &Value) -> Option<Timestamp> {
+    let parts = &parts["time_tuple"];
+    let part = |at: usize| parts.get(at)?.as_i64();
+    let (y, m, d) = (part(0)?, part(1)?, part(2)?);
+    let (h, min, s) = (part(3)?, part(4)?, part(5)?);
+    format!("{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{s:02}Z").parse().ok()
+}
+
+/// What wellread has for an expectation's path; `Err` where it keeps no such thing.
+fn value(read: &Result<ParsedSource, String>, path: &[Value]) -> Result<Option<Value>, ()> {
+    let names: Vec<&str> = path.iter().filter_map(Value::as_str).collect();
+    let text = |text: &str| Some(Value::String(text.to_owned()));
+    if names == ["bozo"] {
+        let is_mended = read.as_ref().map_or(true, |feed| !feed.warnings.is_empty());
+        return Ok(Some(Value::Bool(is_mended)));
+    }
+    let Ok(source) = read else { return Ok(None) };
+    let time = |time: Option<Timestamp>| time.map(|time| Value::String(time.to_string()));
+    if names.first() == Some(&"feed") {
+        return match &names[1..] {
+            ["title"] | ["title_detail", "value"] => Ok(source.title.as_deref().and_then(text)),
+            ["link"] => Ok(source.url.as_deref().and_then(text)),
+            _ => Err(()),
+        };
+    }
+    if names.first() != Some(&"entries") {
+        return Err(());
+    }
+    let at = path[1].as_u64().and_then(|at| usize::try_from(at).ok()).ok_or(())?;
+    let Some(article) = source.articles.get(at) else { return Ok(None) };
+    let body = || text(&seen(article.content.raw()));
+    match &names[1..] {
+        ["title"] | ["title_detail", "value"] => Ok(text(&article.title)),
+        ["link"] => Ok(article.url.as_deref().and_then(text)),
+        ["id" | "guid"] => Ok(article.guid.as_deref().and_then(text)),
+        ["author"] => Ok(article.authors.first().map(String::as_str).and_then(text)),
+        ["description" | "summary"] | ["content" | "summary_detail", "value"] => Ok(body()),
+        ["published_parsed" | "created_parsed" | "created" | "published"] => {
+            Ok(time(article.published))
+        }
+        ["updated_parsed" | "updated"] => Ok(time(article.updated.or(article.published))),
+        ["tags", "term"] => {
+            let at = path[3].as_u64().and_then(|at| usize::try_from(at).ok()).ok_or(())?;
+            Ok(article.tags.get(at).map(String::as_str).and_then(text))
+        }
+        _ => Err(()),
+    }
+}
+
+fn holds(assert: &Value, got: Option<&Value>, path: &[Value]) -> bool {
+    let wanted = &assert["value"];
+    let last = path.last().and_then(Value::as_str).unwrap_or_default();
+    let equal = || {
+        let Some(got) = got else {
+            return wanted.as_str().is_some_and(|text| seen(text).is_empty());
+        };
+        let got = got.as_str().unwrap_or_default();
+        if last.ends_with("_parsed") {
+            return instant(wanted).map(|time| time.to_string()).as_deref() == Some(got);
+        }
+        // The dates as text say the same as the parsed ones beside them.
+        if matches!(last, "published" | "updated" | "created") {
+            return !got.is_empty();
+        }
+        wanted.as_str().is_some_and(|wanted| {
+            let wanted = if last == "link" { wanted.trim().to_owned() } else { seen(wanted) };
+            wanted == got || assert["value"] == got || (last == "author" && wanted.contains(got))
+        })
+    };
+    match assert["op"].as_str().unwrap_or_default() {
+        "falsy" => got.is_none_or(|got| matches!(got, Value::Bool(false)) || got == ""),
+        "truthy" => got.is_some_and(|got| !matches!(got, Value::Bool(false)) && got != ""),
+        "absent" => got.is_none(),
+        "eq" => equal(),
+        "ne" => !equal(),
+        _ => false,
+    }
+}
+
+/// The committed list: `file path…: reason` lines.
+fn listed(name: &str) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(project("tests/data").join(name)).unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .map(|line| {
+            let (what, reason) = line.split_once("  ").expect("what, two spaces, reason");
+            (what.to_owned(), reason.trim().to_owned())
+        })
+        .collect()
+}
+
+/// Compares what fails with the committed list of what may, each with its reason.
+fn as_listed(name: &str, failing: &BTreeMap<String, String>) {
+    let listed = listed(name);
+    let wanted: BTreeSet<_> = listed.keys().collect();
+    let got: BTreeSet<_> = failing.keys().collect();
+    let new: Vec<String> =
+        got.difference(&wanted).map(|key| format!("{key}  {}", failing[*key])).collect();
+    let gone: Vec<_> = wanted.difference(&got).collect();
+    assert!(new.is_empty(), "{} fail that are not in {name}:\n{}", new.len(), new.join("\n"));
+    assert!(gone.is_empty(), "these hold now; take them out of {name}: {gone:#?}");
+}
+
+#[test]
+fn feedparsers_expectations_hold() {
+    let Some(list) = shared("data/feeds/feedparser_expectations.jsonl") else { return };
+    let root = list.with_file_name("feedparser").join("tests");
+    let mut failing = BTreeMap::new();
+    let (mut count, mut not_kept) = (0usize, 0usize);
+    for case in json_lines(&list) {
+        let is_core = case["core"].as_bool() == Some(true);
+        if !is_core || case["suite"] == "wellformed/sanitize" {
+            continue;
+        }
+        let file = case["file"].as_str().unwrap();
+        let headers = &case["http_headers"];
+        let header = |wanted: &str| {
+            let (_, value) =
+                headers.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+            value.as_str()
+        };
+        let hint = Hint {
+            url: header("Content-Location").or(Some("http://127.0.0.1:8097/feed")),
+            content_type: header("Content-Type"),
+            file_name: None,
+        };
+        let bytes = std::fs::read(root.join(file)).unwrap();
+        let read = parse(&bytes, &hint).map(feed).map_err(|error| error.to_string());
+        for assert in case["asserts"].as_array().into_iter().flatten() {
+            let path = assert["path"].as_array().unwrap();
+            let shown: Vec<String> = path
+                .iter()
+                .map(|part| part.as_str().map_or(part.to_string(), str::to_owned))
+                .collect();
+            let key = format!("{file} {}", shown.join("."));
+            match value(&read, path) {
+                // Languages, types, schemes, a feed's subtitle: the core is title, link, id, dates,
+                // content.
+                Err(()) => not_kept += 1,
+                Ok(got) => {
+                    count += 1;
+                    if !holds(assert, got.as_ref(), path) {
+                        let why = match &read {
+                            Err(error) => error.clone(),
+                            Ok(feed) => feed.warnings.join("; "),
+                        };
+                        failing.insert(
+                            key,
+                            format!(
+                                "got {got:?}, wanted {} {} ({why})",
+                                assert["op"], assert["value"]
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let share = 1.0 - failing.len() as f64 / count as f64;
+    eprintln!(
+        "{} of {count} assertions on core fields hold: {:.1} %; {not_kept} are on other fields",
+        count - failing.len(),
+        100.0 * share
+    );
+    as_listed("feedparser_failing.txt", &failing);
+    assert!(share >= 0.95, "{share}");
+}
+
+/// Dates are kept to the second.
+fn seconds(time: Option<Timestamp>) -> Option<i64> {
+    time.map(Timestamp::as_second)
+}
+
+/// A link as URLs are compared.
+fn normal(link: &str) -> String {
+    url::Url::parse(link).map_or_else(|_| link.to_owned(), |url| url.to_string())
+}
+
+#[test]
+fn feed_rs_fixtures_are_read_alike() {
+    let Some(root) = shared("data/feeds/feed-rs/fixture") else { return };
+    let mut failing = BTreeMap::new();
+    let mut count = 0usize;
+    for path in files(&root) {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let Some(stem) = name.strip_suffix(".serde.json") else { continue };
+        let Some(source) = ["xml", "json"]
+            .map(|e| root.join(format!("{stem}.{e}")))
+            .into_iter()
+            .find(|p| p.exists())
+        else {
+            continue;
+        };
+        let wanted: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let read = parse(&std::fs::read(&source).unwrap(), &Hint::default());
+        let articles = read.map(|parsed| feed(parsed).articles).unwrap_or_default();
+        let entries = wanted["entries"].as_array().unwrap();
+        let mut check = |what: String, holds: bool, shown: String| {
+            count += 1;
+            if !holds {
+                failing.insert(format!("{stem} {what}"), shown);
+            }
+        };
+        check(
+            "entries".to_owned(),
+            articles.len() == entries.len(),
+            format!("{} of {}", articles.len(), entries.len()),
+        );
+        for (at, (entry, article)) in entries.iter().zip(&articles).enumerate() {
+            let title = entry["title"]["content"].as_str().map(seen).unwrap_or_default();
+            check(
+                format!("{at} title"),
+                title == seen(&article.title),
+                format!("{title:?} {:?}", article.title),
+            );
+            let links: Vec<&str> = entry["links"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|link| link["href"].as_str())
+                .collect();
+            let same_link = match &article.url {
+                Some(url) => links.iter().any(|link| normal(link) == normal(url)),
+                None => links.is_empty(),
+            };
+            check(format!("{at} link"), same_link, format!("{links:?} {:?}", article.url));
+            // An entry without an id (`rdf:about` is none there) is given the hash of its link.
+            let is_hash = entry["id"]
+                .as_str()
+                .is_some_and(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+            if let Some(guid) = article.guid.as_ref().filter(|_| !is_hash) {
+                check(format!("{at} id"), entry["id"] == **guid, format!("{} {guid}", entry["id"]));
+            }
+            let time =
+                |name: &str| entry[name].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            let published = time("published").or(time("updated"));
+            check(
+                format!("{at} published"),
+                seconds(published) == seconds(article.published),
+                format!("{published:?} {:?}", article.published),
+            );
+        }
+    }
+    let share = 1.0 - failing.len() as f64 / count as f64;
+    eprintln!(
+        "{} of {count} fields are as feed-rs has them: {:.1} %",
+        count - failing.len(),
+        100.0 * share
+    );
+    as_listed("feed_rs_failing.txt", &failing);
+    assert!(share >= 0.97, "{share}");
+}
+
+/// Words as they are counted, with how often each stands.
+fn words(text: &str) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        *found.entry(word.to_lowercase()).or_default() += 1;
+    }
+    found
+}
+
+/// An article's kept text and headings; and what was removed from it.
+fn kept(article: &ParsedArticle) -> (String, String) {
+    let document = wellread::html::document(&article.content, &Default::default());
+    let mut text = document.text;
+    for section in &document.sections {
+        text.push(' ');
+        text.push_str(section.heading_path.last().map_or("", String::as_str));
+    }
+    let removed: Vec<String> = document.removed.into_iter().map(|removed| removed.text).collect();
+    (text, removed.join(" "))
+}
+
+#[test]
+fn real_feeds_lose_nothing() {
+    let Some(golden) = shared("data/realfeeds/golden_feedparser.json") else { return };
+    let golden_values: Value = serde_json::from_slice(&std::fs::read(&golden).unwrap()).unwrap();
+    let mut failing = BTreeMap::new();
+    for (name, wanted) in golden_values.as_object().unwrap() {
+        let bytes = std::fs::read(golden.with_file_name(name)).unwrap();
+        let articles = feed(parse(&bytes, &Hint::default()).unwrap()).articles;
+        let entries = wanted["entries"].as_array().unwrap();
+        assert_eq!(articles.len(), entries.len(), "{name}");
+        let (mut all, mut lost) = (0usize, 0usize);
+        let mut what_lost = BTreeMap::new();
+        for (at, (entry, article)) in entries.iter().zip(&articles).enumerate() {
+            let mut check = |what: &str, holds: bool, shown: String| {
+                if !holds {
+                    failing.insert(format!("{name} {at} {what}"), shown);
+                }
+            };
+            let title = entry["title"].as_str().map(seen).unwrap_or_default();
+            check("title", title == article.title, format!("{title:?} {:?}", article.title));
+            let link = entry["link"].as_str().map(normal);
+            let url = article.url.as_deref().map(normal);
+            // A relative link leads nowhere where the feed's own address is unknown.
+            let is_relative = link.as_ref().is_some_and(|link| link.starts_with('/'));
+            let same = match &url {
+                Some(url) => link.is_some_and(|link| url.ends_with(&link)),
+                None => is_relative || link.is_none(),
+            };
+            check("link", same, format!("{} {url:?}", entry["link"]));
+            let date =
+                entry["published_utc"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            check(
+                "date",
+                seconds(date) == seconds(article.published),
+                format!("{date:?} {:?}", article.published),
+            );
+            let (text, removed) = kept(article);
+            let (mut text, mut removed) = (words(&text), words(&removed));
+            for (word, count) in words(&extracted(article.content.raw())) {
+                all += count;
+                let take = |from: &mut BTreeMap<String, usize>, count: usize| {
+                    let have = from.get(&word).copied().unwrap_or(0).min(count);
+                    from.entry(word.clone()).and_modify(|n| *n -= have);
+                    count - have
+                };
+                let rest = take(&mut text, count);
+                let gone = take(&mut removed, rest);
+                lost += gone;
+                if gone > 0 {
+                    what_lost.insert(word, gone);
+                }
+            }
+        }
+        let share = 1.0 - lost as f64 / all.max(1) as f64;
+        eprintln!(
+            "{name}: {} articles, {:.2} % of {all} words kept",
+            articles.len(),
+            100.0 * share
+        );
+        assert!(share >= 0.97, "{name}: {share}: {what_lost:?}");
+    }
+    as_listed("realfeeds_failing.txt", &failing);
+}
+
+/// The text of a body without any sense for what it says: all but scripts and the like, parted at
+/// the elements that part words on a page.
+fn extracted(html: &str) -> String {
+    use ego_tree::iter::Edge;
+    let page = scraper::Html::parse_document(html);
+    let is_inline = |name: &str| {
+        ["a", "b", "i", "em", "strong", "span", "code", "sup", "sub", "font", "u", "small"]
+            .contains(&name)
+    };
+    let mut out = String::new();
+    let mut skip = None;
+    for edge in page.tree.root().traverse() {
+        let (Edge::Open(node) | Edge::Close(node)) = edge;
+        let name = node.value().as_element().map(scraper::node::Element::name);
+        if skip.is_none() && matches!(name, Some("script" | "style" | "iframe" | "noscript")) {
+            skip = Some(node.id());
+        } else if skip == Some(node.id()) {
+            skip = None;
+        } else if skip.is_none() {
+            if name.is_some_and(|name| !is_inline(name)) {
+                out.push(' ');
+            }
+            if let (Edge::Open(_), Some(text)) = (edge, node.value().as_text()) {
+                out.push_str(text);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn rss_and_atom_of_one_blog_give_the_same_articles() {
+    for blog in ["hugo_cowboy", "blogger_cornucopia"] {
+        let Some(rss) = shared(&format!("data/realfeeds/{blog}_rss.xml")) else { return };
+        let atom = rss.with_file_name(format!("{blog}_atom.xml"));
+        let [rss, atom] = [rss, atom].map(|path| {
+            let articles =
+                feed(parse(&std::fs::read(path).unwrap(), &Hint::default()).unwrap()).articles;
+            articles
+                .iter()
+                .map(|article| {
+                    let (text, _) = kept(article);
+                    // One of the two was made on its author's machine.
+                    let url = article.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+                    let url = url.map(|url| url.path().to_owned());
+                    (article.title.clone(), url, article.published, words(&text))
+                })
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(rss.len(), atom.len());
+        for (a, b) in rss.iter().zip(&atom) {
+            assert_eq!((&a.0, &a.1, a.2), (&b.0, &b.1, b.2), "{blog}");
+            // One has a list of other posts behind some.
+            let all: usize = b.3.values().sum();
+            let both: usize =
+                b.3.iter().map(|(word, n)| a.3.get(word).copied().unwrap_or(0).min(*n)).sum();
+            assert!(both * 100 >= all * 99, "{blog}: {}: {both} of {all} words", a.0);
+        }
+    }
+}
+
+#[test]
+fn no_feed_hangs_or_panics_whole_or_cut() {
+    let Some(root) = shared("data/feeds") else { return };
+    let mut count = 0;
+    for path in files(&root) {
+        let bytes = std::fs::read(&path).unwrap();
+        let hint = Hint { url: Some("https://example.org/feed"), ..Hint::default() };
+        let start = Instant::now();
+        if let Ok(parsed) = parse(&bytes, &hint) {
+            for article in &feed(parsed).articles {
+                kept(article);
+            }
+        }
+        assert!(start.elapsed() < Duration::from_secs(2), "{}", path.display());
+        // Small files at each byte, larger ones here and there.
+        let step = (bytes.len() / 200).max(1);
+        for end in (0..bytes.len()).step_by(step) {
+            let _ = parse(&bytes[..end], &hint);
+        }
+        count += 1;
+    }
+    assert!(count > 2_000, "{count} files");
+}
