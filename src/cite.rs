@@ -86,6 +86,8 @@ struct Prepared<'a> {
     figures: HashSet<Figure>,
     names: HashSet<String>,
     context: HashSet<u32>,
+    /// Whether its title or a heading negates: what stands under "When not to …" does too.
+    denies: bool,
     sentences: Vec<PreparedSentence<'a>>,
 }
 
@@ -221,7 +223,7 @@ impl Prepared<'_> {
         let window_negates =
             window.iter().any(|sentence| words(sentence.text).any(|word| is_negation(&word)));
         if claim.negates {
-            return !window_negates;
+            return !window_negates && !self.denies;
         }
         window.iter().any(|sentence| {
             let negated = negated_terms(sentence.text);
@@ -262,6 +264,7 @@ fn prepare(passage: &Passage) -> Prepared<'_> {
         offset: passage.range.start,
         figures: figures(&all).into_iter().map(|(figure, _)| figure).collect(),
         names: words(&all).map(|word| name_key(&word)).collect(),
+        denies: words(&context).any(|word| is_negation(&word)),
         context: terms(&context),
         sentences,
     }
@@ -696,6 +699,16 @@ mod tests {
             Missing::Negation
         );
         assert_eq!(missing("Mast rigging needs careful annual inspection."), Missing::Words);
+    }
+
+    #[test]
+    fn what_stands_under_a_heading_that_negates_is_negated() {
+        let mut passages = passages();
+        passages[0].heading_path = vec!["When NOT to varnish".to_owned()];
+        passages[0].text = "The wood is wet.".to_owned();
+        let checker = Checker::new(&passages, SupportOptions::default());
+        let verdict = checker.check("Varnish should not be used when the wood is wet.");
+        assert!(matches!(verdict, Verdict::Supported { .. }), "{verdict:?}");
     }
 
     #[test]

@@ -64,6 +64,39 @@ impl Content {
     }
 }
 
+/// How much of an article its body is; a greater one is never replaced by a smaller one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// The source carries only a summary.
+    Summary,
+    /// The main content of the page that a summary links to.
+    LinkedPage,
+    /// What the source carries is the article.
+    #[default]
+    Full,
+}
+
+impl Extent {
+    /// Its name, as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Extent::Summary => "summary",
+            Extent::LinkedPage => "linked_page",
+            Extent::Full => "full",
+        }
+    }
+
+    /// The one of a name; [`Extent::Full`] for others.
+    pub fn of_name(name: &str) -> Extent {
+        match name {
+            "summary" => Extent::Summary,
+            "linked_page" => Extent::LinkedPage,
+            _ => Extent::Full,
+        }
+    }
+}
+
 /// One article as a reader found it in a source, before it has an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParsedArticle {
@@ -83,8 +116,8 @@ pub struct ParsedArticle {
     pub tags: Vec<String>,
     /// The richest body that the source carries.
     pub content: Content,
-    /// Whether the source carried only a summary.
-    pub summary_only: bool,
+    /// How much of the article that is.
+    pub extent: Extent,
 }
 
 /// What a feed, file or page holds.
@@ -133,8 +166,8 @@ pub struct Article {
     pub revision: u32,
     /// The body as the source gave it.
     pub content: Content,
-    /// Whether the source carried only a summary.
-    pub summary_only: bool,
+    /// How much of the article the body is.
+    pub extent: Extent,
 }
 
 /// An article as wellread understands it: kept text, its sections and blocks, and what was removed.

@@ -31,6 +31,9 @@ pub struct FetchOptions {
     pub max_redirects: usize,
     /// Pages of a paged feed that are followed (RFC 5005).
     pub max_pages: usize,
+    /// Linked pages that are fetched in one go for articles of which a feed has only a summary; 0
+    /// fetches none.
+    pub max_linked_pages: usize,
     /// What wellread calls itself.
     pub user_agent: String,
 }
@@ -46,6 +49,7 @@ impl Default for FetchOptions {
             total_timeout_ms: 300_000,
             max_redirects: 10,
             max_pages: 20,
+            max_linked_pages: 50,
             user_agent: concat!("wellread/", env!("CARGO_PKG_VERSION"), " (feed reader)").into(),
         }
     }

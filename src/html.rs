@@ -15,7 +15,7 @@ use crate::domain::{Content, Document};
 pub use repeated::{Repeated, learn_repeated, remove_repeated};
 
 /// What cleaning does besides its settings; part of an index's fingerprint.
-pub const VERSION: &str = "1";
+pub const VERSION: &str = "2";
 
 /// What is kept of an article.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,12 +5,13 @@
 
 mod date;
 mod encoding;
+mod export;
 mod feed;
 mod json;
 mod page;
 mod xml;
 
-use crate::domain::{Content, ParsedArticle, ParsedSource};
+use crate::domain::{Content, Extent, ParsedArticle, ParsedSource};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Articles of one source at the most; more are counted and left out.
@@ -60,6 +61,9 @@ pub fn parse(bytes: &[u8], hint: &Hint<'_>) -> Result<Parsed> {
     let no = |what: &str| Err(Error::new(ErrorKind::Parse, what.to_owned()));
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return no("it is empty");
+    }
+    if export::is_zip(bytes) {
+        return export::parse(bytes, hint);
     }
     if let Some(what) = encoding::binary(bytes) {
         return no(what);
@@ -156,7 +160,7 @@ fn blank() -> ParsedArticle {
         updated: None,
         tags: Vec::new(),
         content: Content::Html(String::new()),
-        summary_only: false,
+        extent: Extent::Full,
     }
 }
 

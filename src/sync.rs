@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{Cancel, Event, Events, ParsedSource, SourceId};
+use crate::domain::{Cancel, Content, Event, Events, Extent, ParsedSource, SourceId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{self, Body, Cursor, FetchOptions, Fetched, Source};
 use crate::html::{self, CleanOptions};
@@ -151,9 +151,73 @@ fn one(
         },
     };
     follow(reading, &mut feed, id)?;
+    complete(reading, &mut feed, id)?;
     let articles = std::mem::take(&mut feed.articles);
     let items = articles.into_iter().map(|article| Item { article, place: None }).collect();
     Ok((feed, items))
+}
+
+/// Takes the linked page's main content for articles of which a feed on the network has only a
+/// summary, unless the library has more of them already.
+fn complete(reading: &Reading<'_>, feed: &mut ParsedSource, id: &SourceId) -> Result<()> {
+    let limit = reading.fetch.max_linked_pages;
+    if !id.0.starts_with("http") || reading.offline || limit == 0 {
+        return Ok(());
+    }
+    let (mut fetched, mut left, mut failed) = (0usize, 0usize, 0usize);
+    let mut first_failure = None;
+    for article in &mut feed.articles {
+        let Some(url) = article.url.clone().filter(|_| article.extent == Extent::Summary) else {
+            continue;
+        };
+        let mut known = false;
+        for id in reading.library.find_articles(&url)? {
+            known |= reading.library.article(&id)?.is_some_and(|a| a.extent > Extent::Summary);
+        }
+        if known {
+            continue;
+        }
+        if fetched == limit {
+            left += 1;
+            continue;
+        }
+        reading.cancel.check()?;
+        fetched += 1;
+        match linked_page(reading, &url) {
+            Ok(Some(content)) if content.raw().len() > article.content.raw().len() => {
+                article.content = content;
+                article.extent = Extent::LinkedPage;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(error) => {
+                failed += 1;
+                first_failure = first_failure.or(Some(error.chain()));
+            }
+        }
+    }
+    if left > 0 {
+        feed.warnings.push(format!(
+            "{left} articles stay summaries: at most {limit} linked pages are fetched at once \
+             (fetch.max_linked_pages)"
+        ));
+    }
+    if let Some(error) = first_failure {
+        feed.warnings.push(format!("{failed} linked pages can't be read, as: {error}"));
+    }
+    Ok(())
+}
+
+fn linked_page(reading: &Reading<'_>, url: &str) -> Result<Option<Content>> {
+    let source = Source::of_name(url)?;
+    let Source::Url(_) = source else { return Ok(None) };
+    let Fetched::Body(body) = fetch_with(reading, &source, &Cursor::default())?.0 else {
+        return Ok(None);
+    };
+    Ok(match parse(&body, url)? {
+        Parsed::Page { article, .. } => Some(article.content),
+        Parsed::Source(_) | Parsed::Outlines(_) => None,
+    })
 }
 
 fn one_of_page(
@@ -175,6 +239,7 @@ fn one_of_page(
                 }
             };
             follow(reading, &mut feed, &source.id())?;
+            complete(reading, &mut feed, &source.id())?;
             let articles = std::mem::take(&mut feed.articles);
             let items = articles.into_iter().map(|article| Item { article, place: None }).collect();
             Ok((feed, items))

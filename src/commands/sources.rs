@@ -6,7 +6,7 @@ use super::Outcome;
 use super::app::{App, filter};
 use crate::chunk;
 use crate::cli::{Add, Articles, Remove, Show, SyncArgs};
-use crate::domain::{ArticleId, Document, Filter};
+use crate::domain::{ArticleId, Document, Extent, Filter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{Kind, Source};
 use crate::index;
@@ -270,9 +270,12 @@ pub(super) fn articles(app: &App<'_>, args: &Articles) -> Result<Outcome> {
             .map_or("          ".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
         let id = pen.paint(styles::ASIDE, &info.meta.id.0);
         text.push_str(&format!("{id}  {date}  {}", pen.safe(&one_line(&info.meta.title))));
-        if info.summary_only {
-            text.push_str(&pen.paint(styles::ASIDE, "  (summary only)"));
-        }
+        let extent = match info.extent {
+            Extent::Summary => "  (summary only)",
+            Extent::LinkedPage => "  (from the linked page)",
+            Extent::Full => "",
+        };
+        text.push_str(&pen.paint(styles::ASIDE, extent));
         if info.revision > 1 {
             let revision = format!("  (revision {})", info.revision);
             text.push_str(&pen.paint(styles::ASIDE, &revision));
@@ -347,7 +350,7 @@ pub(super) fn show(app: &App<'_>, args: &Show) -> Result<Outcome> {
             "article": article.meta,
             "revision": article.revision,
             "revisions": library.revisions(&id)?,
-            "summary_only": article.summary_only,
+            "extent": article.extent,
             "sections": sections.iter().map(|at| {
                 let section = &document.sections[*at];
                 serde_json::json!({

@@ -456,6 +456,11 @@ impl<'a> Builder<'a> {
         if text.trim().is_empty() {
             return;
         }
+        let is_running = matches!(kind, BlockKind::Paragraph | BlockKind::Quote);
+        if is_running && self.options.boilerplate && remove::is_call_to_action(&text) {
+            self.removed("call to action", &text);
+            return;
+        }
         if let Some(heading) = self.bold_paragraph.take() {
             // Text follows: it was a heading, one below the last real one.
             if matches!(kind, BlockKind::Caption) {

@@ -83,6 +83,27 @@ fn by_class(element: ElementRef<'_>) -> Option<&'static str> {
     None
 }
 
+/// Whether a paragraph does nothing but ask readers to subscribe, share or comment: it is short and
+/// says one of the set phrases of newsletters.
+pub(super) fn is_call_to_action(text: &str) -> bool {
+    const PHRASES: [&str; 9] = [
+        "leave a comment",
+        "subscribe now",
+        "subscribe for free",
+        "upgrade to paid",
+        "share this post",
+        "refer a friend",
+        "thanks for reading",
+        "forward this email",
+        "hit the like button",
+    ];
+    if text.split_whitespace().count() > 30 {
+        return false;
+    }
+    let text = text.to_lowercase();
+    PHRASES.iter().any(|phrase| text.contains(phrase))
+}
+
 /// An image of at most 2 × 2 pixels.
 fn is_tracker(element: ElementRef<'_>) -> bool {
     let side = |name| element.attr(name).and_then(|v| v.trim_end_matches("px").parse::<u32>().ok());

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
 use super::{Library, Sql, from_json, from_micros};
-use crate::domain::{Article, ArticleId, ArticleMeta, Content, Filter, SourceId};
+use crate::domain::{Article, ArticleId, ArticleMeta, Content, Extent, Filter, SourceId};
 use crate::error::Result;
 
 /// An article without its body.
@@ -18,8 +18,8 @@ pub struct ArticleInfo {
     pub updated: Option<Timestamp>,
     /// The newest revision.
     pub revision: u32,
-    /// Whether the source carried only a summary.
-    pub summary_only: bool,
+    /// How much of the article the body is.
+    pub extent: Extent,
     /// When the library first saw it.
     pub first_seen: Timestamp,
     /// When the library got its newest revision.
@@ -67,7 +67,7 @@ impl Library {
     pub fn articles(&self, filter: &Filter) -> Result<Vec<ArticleInfo>> {
         let all = self.read("cannot be read (articles)", |tx| {
             let sql = format!(
-                "SELECT {META}, a.updated, r.summary_only, a.first_seen, a.changed_at
+                "SELECT {META}, a.updated, r.extent, a.first_seen, a.changed_at
                  FROM articles a JOIN revisions r
                      ON r.article_id = a.id AND r.revision = a.revision
                  ORDER BY a.published DESC NULLS LAST, a.id"
@@ -78,7 +78,7 @@ impl Library {
                         meta: meta(row)?,
                         revision: row.get(6)?,
                         updated: row.get::<_, Option<i64>>(8)?.map(from_micros),
-                        summary_only: row.get(9)?,
+                        extent: Extent::of_name(row.get_ref(9)?.as_str()?),
                         first_seen: from_micros(row.get(10)?),
                         changed_at: from_micros(row.get(11)?),
                     })
@@ -196,7 +196,7 @@ impl Library {
 
 fn article(tx: &Transaction<'_>, id: &ArticleId, revision: Option<u32>) -> Sql<Option<Article>> {
     let sql = format!(
-        "SELECT {META}, r.title, r.format, r.body, r.summary_only, r.revision
+        "SELECT {META}, r.title, r.format, r.body, r.extent, r.revision
          FROM articles a JOIN revisions r
              ON r.article_id = a.id AND r.revision = coalesce(?2, a.revision)
          WHERE a.id = ?1"
@@ -211,7 +211,8 @@ fn article(tx: &Transaction<'_>, id: &ArticleId, revision: Option<u32>) -> Sql<O
                 "markdown" => Content::Markdown(body),
                 _ => Content::Text(body),
             };
-            Ok(Article { meta, content, summary_only: row.get(11)?, revision: row.get(12)? })
+            let extent = Extent::of_name(row.get_ref(11)?.as_str()?);
+            Ok(Article { meta, content, extent, revision: row.get(12)? })
         })
         .optional()
 }

@@ -278,7 +278,7 @@ mod tests {
                 updated: None,
                 tags: vec![],
                 content: Content::Html(body.into()),
-                summary_only: false,
+                extent: crate::domain::Extent::Full,
             },
             place: None,
         }

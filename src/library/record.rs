@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::identity::{self, Item, Marks};
 use super::{Library, Sql, from_json, to_json, to_micros};
-use crate::domain::{ArticleId, Content, SourceId};
+use crate::domain::{ArticleId, Content, Extent, SourceId};
 use crate::error::Result;
 use crate::fetch::Cursor;
 
@@ -51,7 +51,7 @@ enum By {
 struct Current {
     revision: u32,
     hash: String,
-    summary_only: bool,
+    extent: Extent,
     is_empty: bool,
     content_source: Option<String>,
     url: Option<String>,
@@ -250,8 +250,8 @@ fn update(
     let article = &item.article;
     let is_empty = article.content.raw().trim().is_empty();
     let counts = current.content_source.as_ref().is_none_or(|owner| *owner == source.0);
-    let better = (current.summary_only && !article.summary_only) || (current.is_empty && !is_empty);
-    let worse = (!current.summary_only && article.summary_only) || (!current.is_empty && is_empty);
+    let better = article.extent > current.extent || (current.is_empty && !is_empty);
+    let worse = article.extent < current.extent || (!current.is_empty && is_empty);
     if !counts && !better {
         return Ok(false);
     }
@@ -285,7 +285,7 @@ fn update(
 
 fn current(tx: &Transaction<'_>, id: &ArticleId) -> Sql<Current> {
     tx.prepare_cached(
-        "SELECT a.revision, r.hash, r.summary_only, trim(r.body) = '', a.content_source, a.url,
+        "SELECT a.revision, r.hash, r.extent, trim(r.body) = '', a.content_source, a.url,
              a.authors, a.published, a.updated, a.tags
          FROM articles a JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision
          WHERE a.id = ?1",
@@ -294,7 +294,7 @@ fn current(tx: &Transaction<'_>, id: &ArticleId) -> Sql<Current> {
         Ok(Current {
             revision: row.get(0)?,
             hash: row.get(1)?,
-            summary_only: row.get(2)?,
+            extent: Extent::of_name(row.get_ref(2)?.as_str()?),
             is_empty: row.get(3)?,
             content_source: row.get(4)?,
             url: row.get(5)?,
@@ -320,7 +320,7 @@ fn put_revision(
         Content::Text(_) => "text",
     };
     tx.prepare_cached(
-        "INSERT INTO revisions (article_id, revision, title, format, body, hash, summary_only,
+        "INSERT INTO revisions (article_id, revision, title, format, body, hash, extent,
              seen_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
@@ -331,7 +331,7 @@ fn put_revision(
         format,
         item.article.content.raw(),
         hash,
-        item.article.summary_only,
+        item.article.extent.as_str(),
         to_micros(now)
     ])?;
     Ok(())

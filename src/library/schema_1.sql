@@ -36,7 +36,8 @@ CREATE TABLE revisions (
     format       TEXT NOT NULL,
     body         TEXT NOT NULL,
     hash         TEXT NOT NULL,
-    summary_only INTEGER NOT NULL,
+    -- `full`, `linked_page` or `summary`.
+    extent       TEXT NOT NULL,
     seen_at      INTEGER NOT NULL,
     PRIMARY KEY (article_id, revision)
 ) STRICT;

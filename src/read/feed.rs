@@ -2,7 +2,7 @@
 
 use super::xml::{self, Document, Start, Token};
 use super::{Hint, Outline, Parsed, absolute, blank, collapse, date, plain};
-use crate::domain::{Content, ParsedArticle, ParsedSource};
+use crate::domain::{Content, Extent, ParsedArticle, ParsedSource};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An element that is open.
@@ -80,7 +80,9 @@ impl Draft {
         }
         article.published = article.published.or(self.date);
         if let Some((rank, content)) = self.body {
-            article.summary_only = rank < FULL && is_summary(content.raw());
+            if rank < FULL && is_summary(content.raw()) {
+                article.extent = Extent::Summary;
+            }
             article.content = content;
         }
         article.authors.dedup();

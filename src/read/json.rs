@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Hint, Parsed, absolute, blank, collapse, date, plain};
-use crate::domain::{Content, ParsedArticle, ParsedSource};
+use crate::domain::{Content, Extent, ParsedArticle, ParsedSource};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Reads a JSON Feed.
@@ -68,7 +68,7 @@ fn article(item: &Value, base: Option<&str>) -> ParsedArticle {
     } else if let Some(text) = string(item, "content_text") {
         Content::Text(text)
     } else {
-        article.summary_only = true;
+        article.extent = Extent::Summary;
         Content::Text(string(item, "summary").unwrap_or_default())
     };
     article

@@ -43,7 +43,7 @@ pub(super) fn html(text: &str, hint: &Hint<'_>) -> Parsed {
     article.tags = meta("keywords")
         .map(|words| words.split(',').map(collapse).filter(|word| !word.is_empty()).collect())
         .unwrap_or_default();
-    article.content = Content::Html(main_content(&page, text));
+    article.content = Content::Html(main_content(&page, text, base.as_deref()));
     let mut feeds = Vec::new();
     if let Ok(selector) = Selector::parse("link[rel~=\"alternate\"][href]") {
         for link in page.select(&selector) {
@@ -62,8 +62,22 @@ pub(super) fn html(text: &str, hint: &Hint<'_>) -> Parsed {
     Parsed::Page { article: Box::new(article), feeds }
 }
 
-/// What a page marks as its content: its one `<article>`, else its `<main>`, else all of it.
-fn main_content(page: &Html, text: &str) -> String {
+/// Elements of a page at the most for which its main content is looked for.
+const MAX_ELEMENTS: usize = 100_000;
+
+/// A page's main content by Readability's scoring; where that finds none, what the page marks as
+/// its content (its one `<article>`, else its `<main>`), else all of it.
+fn main_content(page: &Html, text: &str, url: Option<&str>) -> String {
+    let config = dom_smoothie::Config {
+        keep_classes: true,
+        max_elements_to_parse: MAX_ELEMENTS,
+        ..dom_smoothie::Config::default()
+    };
+    let found = dom_smoothie::Readability::new(text, url, Some(config))
+        .and_then(|mut readability| readability.parse());
+    if let Ok(article) = found {
+        return article.content.to_string();
+    }
     for name in ["article", "main", "[role=\"main\"]"] {
         let Ok(selector) = Selector::parse(name) else { continue };
         let mut found = page.select(&selector);

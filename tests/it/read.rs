@@ -3,6 +3,7 @@
 //! They lie in `../shared/data`; where that is not, these tests pass over it and say so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use wellread::domain::{ParsedArticle, ParsedSource};
 use wellread::html::text_of;
 use wellread::read::{Hint, Parsed, parse};
 
-use crate::support::{project, shared};
+use crate::support::{Wellread, feed as feed_of, http, project, serve, shared};
 
 /// The files under a folder, in order.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -474,4 +475,222 @@ fn no_feed_hangs_or_panics_whole_or_cut() {
         count += 1;
     }
     assert!(count > 2_000, "{count} files");
+}
+
+/// Runs of four words, with how often each stands; of a shorter text the whole.
+fn shingles(text: &str) -> BTreeMap<Vec<&str>, usize> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words: Vec<&str> = text.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+    let mut found = BTreeMap::new();
+    for run in words.windows(4.min(words.len()).max(1)) {
+        *found.entry(run.to_vec()).or_default() += 1;
+    }
+    found
+}
+
+#[test]
+fn the_main_content_of_pages_is_found() {
+    let Some(truth) = shared("data/html/scrapinghub/ground-truth.json") else { return };
+    let pages: Value = serde_json::from_slice(&std::fs::read(&truth).unwrap()).unwrap();
+    let pages = pages.as_object().unwrap();
+    let (mut ours, mut plain) = (Vec::new(), Vec::new());
+    for (id, page) in pages {
+        let packed =
+            std::fs::File::open(truth.with_file_name("html").join(format!("{id}.html.gz")));
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(packed.unwrap()).read_to_end(&mut bytes).unwrap();
+        let hint =
+            Hint { url: page["url"].as_str(), content_type: Some("text/html"), file_name: None };
+        let Ok(Parsed::Page { article, .. }) = parse(&bytes, &hint) else { panic!("{id}") };
+        let wanted = page["articleBody"].as_str().unwrap();
+        ours.push(overlap(wanted, &kept(&article).0));
+        plain.push(overlap(wanted, &extracted(&String::from_utf8_lossy(&bytes))));
+    }
+    let (precision, recall, f1) = mean(&ours);
+    let (_, _, of_plain_text) = mean(&plain);
+    eprintln!(
+        "main content of {} pages: precision {precision:.3}, recall {recall:.3}, F1 {f1:.3}; \
+         plain text: F1 {of_plain_text:.3}",
+        pages.len()
+    );
+    assert!(f1 >= 0.93, "{f1}");
+}
+
+/// Precision and recall of the runs of four words of a text, as the article-extraction benchmark
+/// has them.
+fn overlap(wanted: &str, got: &str) -> (f64, f64) {
+    let (wanted, got) = (shingles(wanted), shingles(got));
+    let both: usize =
+        wanted.iter().map(|(run, n)| got.get(run).copied().unwrap_or(0).min(*n)).sum();
+    let share = |all: usize| if all == 0 { 1.0 } else { both as f64 / all as f64 };
+    (share(got.values().sum()), share(wanted.values().sum()))
+}
+
+/// Mean precision, mean recall, and the F1 of both.
+fn mean(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
+    let count = pairs.len() as f64;
+    let precision = pairs.iter().map(|pair| pair.0).sum::<f64>() / count;
+    let recall = pairs.iter().map(|pair| pair.1).sum::<f64>() / count;
+    (precision, recall, 2.0 * precision * recall / (precision + recall))
+}
+
+/// A zip archive of these files.
+fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+const POSTS: &str = "post_id,post_date,is_published,email_sent_at,type,audience,title,subtitle\n\
+    101.steam,2025-03-04T07:00:00.000Z,true,,newsletter,everyone,\"Steam, and what it bends\",\n\
+    102.draft,,false,,newsletter,everyone,Not yet,\n\
+    103.gone,2025-03-11T07:00:00.000Z,true,,newsletter,everyone,Gone,\n";
+
+#[test]
+fn a_substack_export_is_read() {
+    let zip = zip_of(&[
+        ("posts.csv", POSTS.as_bytes()),
+        (
+            "posts/101.steam.html",
+            "<h2>The box</h2><p>An hour for each inch – no less.</p>".as_bytes(),
+        ),
+        ("../../etc/passwd", b"root"),
+    ]);
+    let Parsed::Source(source) = parse(&zip, &Hint::default()).unwrap() else { panic!() };
+    assert_eq!(source.articles.len(), 1);
+    let article = &source.articles[0];
+    assert_eq!(article.title, "Steam, and what it bends");
+    assert_eq!(article.guid.as_deref(), Some("101.steam"));
+    assert_eq!(article.published.unwrap().to_string(), "2025-03-04T07:00:00Z");
+    assert!(article.content.raw().contains("no less"));
+    assert_eq!(source.warnings.len(), 2, "{:?}", source.warnings);
+}
+
+#[test]
+fn an_export_without_its_pages_says_so() {
+    let error = parse(&zip_of(&[("posts.csv", POSTS.as_bytes())]), &Hint::default()).unwrap_err();
+    assert!(error.to_string().contains("2 posts, and none has its HTML file"), "{error}");
+    let error = parse(&zip_of(&[("image.png", b"x")]), &Hint::default()).unwrap_err();
+    assert!(error.to_string().contains("without an article"), "{error}");
+    let mut cut = zip_of(&[("a.html", b"<p>a")]);
+    cut.truncate(20);
+    assert!(parse(&cut, &Hint::default()).unwrap_err().to_string().contains("damaged"));
+}
+
+#[test]
+fn a_zip_bomb_is_refused_within_its_limit() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("posts/1.html", zip::write::SimpleFileOptions::default()).unwrap();
+    let zeros = vec![b' '; 1 << 20];
+    for _ in 0..80 {
+        zip.write_all(&zeros).unwrap();
+    }
+    let zip = zip.finish().unwrap().into_inner();
+    assert!(zip.len() < 1 << 20);
+    let error = parse(&zip, &Hint::default()).unwrap_err();
+    assert!(error.to_string().contains("unpacks to too much"), "{error}");
+}
+
+#[test]
+fn an_archive_of_files_is_read_file_by_file() {
+    let zip = zip_of(&[
+        ("notes/one.md", b"---\ntitle: One\n---\nFirst."),
+        ("notes/two.html", b"<title>Two</title><p>Second.</p>"),
+        ("notes/inner.xml", &zip_of(&[("x.html", b"x")])),
+        ("__MACOSX/notes/one.md", b"junk"),
+    ]);
+    let Parsed::Source(source) = parse(&zip, &Hint::default()).unwrap() else { panic!() };
+    let titles: Vec<&str> = source.articles.iter().map(|article| &*article.title).collect();
+    assert_eq!(titles, ["One", "Two"]);
+    assert!(source.warnings[0].contains("an archive within the archive"));
+}
+
+#[test]
+fn a_summary_is_completed_from_its_page_once() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static PAGES: AtomicUsize = AtomicUsize::new(0);
+    let address = serve(|path| {
+        if path == "/feed" {
+            let item = "<item><guid>a</guid><link>/p/a</link><title>Whole</title>\
+                        <description>The beginning…</description></item>";
+            return http(
+                "200 OK",
+                "Content-Type: application/rss+xml\r\n",
+                feed_of(item).as_bytes(),
+            );
+        }
+        PAGES.fetch_add(1, Ordering::SeqCst);
+        let body = "<p>A plank that was steamed for an hour bends over the knee, and one that was \
+                    not does not, as every apprentice finds out by breaking one.</p>"
+            .repeat(6);
+        let page = format!(
+            "<html><title>Whole</title><body><nav><a href=/>Home</a></nav><article><h1>Whole</h1>\
+             {body}</article><footer>All rights reserved</footer></body></html>"
+        );
+        http("200 OK", "Content-Type: text/html\r\n", page.as_bytes())
+    });
+    let wellread = Wellread::new();
+    let source = format!("{address}/feed");
+    wellread.succeeds(&["add", "--allow-private", &source]);
+    let shown = wellread.json(&["show", "Whole"]);
+    assert_eq!(shown["extent"], "linked_page");
+    let text = shown["sections"].to_string();
+    assert!(text.contains("every apprentice") && !text.contains("rights reserved"), "{text}");
+    // The summary in the feed is no edit of it, and the page is not fetched again.
+    let synced = wellread.json(&["sync", "--allow-private"]);
+    assert_eq!(synced["sources"][0]["changed"], serde_json::json!([]));
+    assert_eq!(PAGES.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn the_real_feeds_headings_stand_at_their_levels() {
+    let Some(path) = shared("articles/feed.xml") else { return };
+    let articles = feed(parse(&std::fs::read(path).unwrap(), &Hint::default()).unwrap()).articles;
+    assert_eq!(articles.len(), 20);
+    let clean = Default::default();
+    let documents: Vec<_> =
+        articles.iter().map(|article| wellread::html::document(&article.content, &clean)).collect();
+    let repeated = wellread::html::learn_repeated(&documents, &clean);
+    let selector = scraper::Selector::parse("h1, h2, h3, h4, h5, h6").unwrap();
+    for (article, document) in articles.iter().zip(documents) {
+        let page = scraper::Html::parse_document(article.content.raw());
+        let written: Vec<(u8, String)> = page
+            .select(&selector)
+            .map(|heading| (heading.value().name().as_bytes()[1] - b'0', heading.text().collect()))
+            .map(|(level, text): (u8, String)| (level, seen(&text)))
+            .filter(|(_, text)| !text.is_empty())
+            .collect();
+        let removed: Vec<_> = document.removed.iter().map(|removed| removed.text.clone()).collect();
+        let read: Vec<(u8, String)> = document
+            .sections
+            .iter()
+            .filter(|section| section.level > 0)
+            .map(|section| (section.level, section.heading_path.last().unwrap().clone()))
+            .collect();
+        let lost: Vec<_> = written
+            .iter()
+            .filter(|heading| !read.contains(heading))
+            .filter(|(_, text)| !removed.iter().any(|removed| removed.contains(text)))
+            .collect();
+        assert!(lost.is_empty(), "{}: {lost:?}", article.title);
+        let by_level = |level: u8| read.iter().filter(|heading| heading.0 == level).count();
+        let made = read.iter().filter(|heading| !written.contains(heading)).count();
+        let levels: Vec<String> = (1..=6).map(|level| by_level(level).to_string()).collect();
+        eprintln!("{} | {} | {made}", article.title, levels.join(" | "));
+        let kept = wellread::html::remove_repeated(document, &repeated).text.to_lowercase();
+        for boilerplate in [
+            "subscribe now",
+            "share this post",
+            "leave a comment",
+            "upgrade to paid",
+            "thanks for reading",
+            "type your email",
+            "start writing",
+        ] {
+            assert!(!kept.contains(boilerplate), "{}: {boilerplate}", article.title);
+        }
+    }
 }
