@@ -98,6 +98,9 @@ pub enum Command {
     /// Look at and rebuild the index
     #[command(subcommand)]
     Index(IndexCommand),
+    /// Measure retrieval and answers on question sets
+    #[command(subcommand)]
+    Eval(EvalCommand),
     /// List, fetch and verify models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -247,6 +250,131 @@ pub enum IndexCommand {
     /// Go back to the generation before the live one
     #[command(after_help = "Example:\n  wellread index rollback")]
     Rollback,
+}
+
+/// `eval …`.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Ask the questions of a set, and say how good hits and answers are
+    #[command(
+        after_help = "Examples:\n  wellread eval run eval/sample/questions.jsonl --source eval/sample/feed.xml\n  wellread eval run set.jsonl --retrieval-only --set retrieval.fusion=dense\n  wellread eval run set.jsonl --gate eval/thresholds.toml\n\nA run that was broken off is gone on with. Exits with 1 if --gate finds a threshold missed."
+    )]
+    Run(EvalRun),
+    /// Check that a set is well-formed and its gold stands in the library
+    #[command(
+        after_help = "Example:\n  wellread eval check eval/sample/questions.jsonl --source eval/sample/feed.xml"
+    )]
+    Check(EvalCheck),
+    /// Say whether two runs differ, metric by metric
+    #[command(
+        after_help = "Example:\n  wellread eval compare RUN_A RUN_B --fail-on-regression\n\nExits with 1 if --fail-on-regression finds B worse in a metric."
+    )]
+    Compare(EvalCompare),
+    /// List runs
+    #[command(after_help = "Example:\n  wellread eval list")]
+    List,
+    /// Show a run's metrics
+    #[command(
+        after_help = "Examples:\n  wellread eval show RUN\n  wellread eval show RUN --trec out/"
+    )]
+    Show(EvalShow),
+    /// Take in a corpus with queries and judgements
+    #[command(subcommand)]
+    Import(EvalImport),
+    /// Make questions from titles, headings and links, without an LLM
+    #[command(
+        after_help = "Example:\n  wellread eval generate --source eval/sample/feed.xml > generated.jsonl"
+    )]
+    Generate(EvalGenerate),
+}
+
+/// `eval run`.
+#[derive(Args, Debug)]
+pub struct EvalRun {
+    /// The question set (JSON lines)
+    #[arg(value_name = "SET")]
+    pub questions: std::path::PathBuf,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Look at hits alone; no LLM
+    #[arg(long)]
+    pub retrieval_only: bool,
+    /// Only the questions of this split, as dev or test
+    #[arg(long, value_name = "NAME")]
+    pub split: Option<String>,
+    /// Only the first questions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Begin anew, even if a run of the same settings was broken off
+    #[arg(long)]
+    pub fresh: bool,
+    /// Compare with the thresholds of a file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "eval/thresholds.toml")]
+    pub gate: Option<std::path::PathBuf>,
+}
+
+/// `eval check`.
+#[derive(Args, Debug)]
+pub struct EvalCheck {
+    /// The question set (JSON lines)
+    #[arg(value_name = "SET")]
+    pub questions: std::path::PathBuf,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// `eval compare`.
+#[derive(Args, Debug)]
+pub struct EvalCompare {
+    /// A run: its folder, or its name in `eval list`
+    pub a: String,
+    /// Another
+    pub b: String,
+    /// Exit with 1 if B is worse in a metric, and not by chance
+    #[arg(long)]
+    pub fail_on_regression: bool,
+    /// Write both side by side as one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<std::path::PathBuf>,
+}
+
+/// `eval show`.
+#[derive(Args, Debug)]
+pub struct EvalShow {
+    /// A run: its folder, or its name in `eval list`
+    pub run: String,
+    /// Write its rankings and judgements for trec_eval into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub trec: Option<std::path::PathBuf>,
+}
+
+/// `eval import …`.
+#[derive(Debug, Subcommand)]
+pub enum EvalImport {
+    /// BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv
+    #[command(
+        after_help = "Example:\n  wellread eval import beir scifact/ > scifact.jsonl\n  wellread eval run scifact.jsonl --source beir:scifact --retrieval-only"
+    )]
+    Beir {
+        /// The folder
+        folder: std::path::PathBuf,
+        /// Which judgements: qrels/NAME.tsv
+        #[arg(long, value_name = "NAME", default_value = "test")]
+        qrels: String,
+        /// Take in the documents of the first queries, and as many others
+        #[arg(long, value_name = "QUERIES")]
+        slice: Option<usize>,
+    },
+}
+
+/// `eval generate`.
+#[derive(Args, Debug)]
+pub struct EvalGenerate {
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
 }
 
 /// `models …`.

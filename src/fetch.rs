@@ -11,6 +11,9 @@ use url::Url;
 use crate::domain::{Cancel, Events, SourceId};
 use crate::error::{Error, ErrorKind, Result};
 
+/// What names of imported corpora begin with.
+pub const IMPORTED: &str = "beir:";
+
 /// How sources are fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -67,6 +70,8 @@ pub enum Kind {
     Folder,
     /// Standard input, once.
     Stdin,
+    /// Taken in by `eval import`, once.
+    Import,
 }
 
 impl Kind {
@@ -77,6 +82,7 @@ impl Kind {
             Kind::File => "file",
             Kind::Folder => "folder",
             Kind::Stdin => "stdin",
+            Kind::Import => "import",
         }
     }
 }
@@ -90,6 +96,8 @@ pub enum Source {
     Path(PathBuf),
     /// Standard input.
     Stdin,
+    /// What `eval import` took in, by its name (`beir:…`).
+    Import(String),
 }
 
 /// How far a source has been read: what to ask a server with, or what a file was.
@@ -156,6 +164,9 @@ impl Source {
         if text == "-" {
             return Ok(Source::Stdin);
         }
+        if text.starts_with(IMPORTED) {
+            return Ok(Source::Import(text.to_owned()));
+        }
         if text.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "the source is empty")
                 .hint("give a feed's URL, or the path of a file or folder"));
@@ -191,6 +202,7 @@ impl Source {
             Source::Url(url) => url.to_string(),
             Source::Path(path) => path.to_string_lossy().into_owned(),
             Source::Stdin => "-".to_owned(),
+            Source::Import(name) => name.clone(),
         })
     }
 
@@ -201,6 +213,7 @@ impl Source {
             Source::Path(path) if path.is_dir() => Kind::Folder,
             Source::Path(_) => Kind::File,
             Source::Stdin => Kind::Stdin,
+            Source::Import(_) => Kind::Import,
         }
     }
 }
@@ -227,6 +240,11 @@ pub fn fetch(
         Source::Url(url) => http::fetch(url, cursor, options, events, cancel),
         Source::Path(path) => local::fetch(path, cursor, options),
         Source::Stdin => local::stdin(options),
+        Source::Import(name) => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("{name} is taken in by a command of its own"),
+        )
+        .hint("wellread eval import beir FOLDER")),
     }
 }
 

@@ -35,6 +35,8 @@ pub mod prompt;
 
 pub mod answer;
 
+pub mod eval;
+
 pub mod config;
 
 pub mod cli;

@@ -21,7 +21,7 @@ mod sources;
 mod vectors;
 
 pub use articles::{ArticleInfo, RevisionInfo};
-pub use identity::{Item, canonical_url};
+pub use identity::{Item, canonical_url, url_key};
 pub use indexed::Pending;
 pub use record::{Found, Recorded};
 pub use schema::VERSION as SCHEMA_VERSION;

@@ -91,7 +91,7 @@ fn read_source(reading: &Reading<'_>, source: &Source, id: &SourceId) -> Result<
         Fetched::Files(files) => {
             let folder = match source {
                 Source::Path(path) => path.as_path(),
-                Source::Url(_) | Source::Stdin => Path::new(""),
+                Source::Url(_) | Source::Stdin | Source::Import(_) => Path::new(""),
             };
             (ParsedSource::default(), many(reading, folder, &files, &mut synced)?)
         }

@@ -211,7 +211,8 @@ impl App<'_> {
         let library = self.library()?;
         for source in sources {
             // A feed on the network is read again by `sync`, not by every question.
-            if source.kind() == Kind::Url && library.source(&source.id())?.is_some() {
+            let read_once = matches!(source.kind(), Kind::Url | Kind::Import);
+            if read_once && library.source(&source.id())?.is_some() {
                 continue;
             }
             let synced = self.sync(&library, source)?;

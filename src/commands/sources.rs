@@ -150,7 +150,7 @@ pub(super) fn sync(app: &App<'_>, args: &SyncArgs) -> Result<Outcome> {
     let mut batch = Batch::new(app)?;
     let known = batch.library.sources()?;
     if args.sources.is_empty() {
-        for info in known.iter().filter(|info| info.kind != Kind::Stdin) {
+        for info in known.iter().filter(|info| !matches!(info.kind, Kind::Stdin | Kind::Import)) {
             app.cancel.check()?;
             batch.read(&info.id.0, Source::of_name(&info.id.0))?;
         }

@@ -175,6 +175,18 @@ impl Library {
         })
     }
 
+    /// The article that any source carries under a GUID.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn find_by_guid(&self, guid: &str) -> Result<Option<ArticleId>> {
+        self.read("cannot be read (memberships)", |tx| {
+            tx.prepare_cached("SELECT article_id FROM memberships WHERE guid = ?1 ORDER BY seq")?
+                .query_row([guid], |row| row.get(0).map(ArticleId))
+                .optional()
+        })
+    }
+
     /// The articles whose first source is this one, ordered by id; what repeats is learned from
     /// these.
     ///

@@ -1,0 +1,12 @@
+//! Evaluation: question sets, metrics, statistics, runs and their reports. It sees every stage of
+//! the flow from the outside.
+
+pub mod beir;
+pub mod compare;
+pub mod goldens;
+pub mod metrics;
+pub mod report;
+pub mod run;
+pub mod score;
+pub mod set;
+pub mod stats;

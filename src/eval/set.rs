@@ -1,0 +1,184 @@
+//! Question sets: JSON lines → questions, and their gold → articles and sections of the library.
+//! Pure.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::hex;
+use crate::error::{Error, ErrorKind, Result};
+
+/// One line of a question set; `src/schema/question.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Unique in its set.
+    pub id: String,
+    /// As it is asked.
+    pub question: String,
+    /// What kind of question it is; metrics are given by it.
+    #[serde(rename = "type", default = "untyped")]
+    pub kind: String,
+    /// Whether the articles answer it.
+    #[serde(default = "yes")]
+    pub answerable: bool,
+    /// Where the answer stands, each place by itself.
+    #[serde(default)]
+    pub gold: Vec<Gold>,
+    /// What a right answer states: of each fact any of its forms.
+    #[serde(default)]
+    pub facts: Vec<Vec<String>>,
+    /// Strings of which a right answer holds at least one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any: Vec<String>,
+    /// `dev` for tuning, `test` for the last word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// Made by `eval generate`, not by a person.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generated: bool,
+}
+
+fn untyped() -> String {
+    "untyped".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A place where an answer stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gold {
+    /// The article by its link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The article by its GUID, for imported sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doc: Option<String>,
+    /// The heading of the section; without it the whole article is gold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heading: Option<String>,
+    /// How relevant it is; 1 where nothing else is said.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub relevance: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(relevance: &u32) -> bool {
+    *relevance == 1
+}
+
+/// A question set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuestionSet {
+    /// The file's name without its ending.
+    pub name: String,
+    /// SHA-256 of the file, the first 16 digits.
+    pub hash: String,
+    /// In their order, each with its line in the file, from 1.
+    pub questions: Vec<(usize, Question)>,
+}
+
+/// Reads a set; blank lines are passed over.
+///
+/// # Errors
+/// [`ErrorKind::Parse`] with every malformed line and every id that stands twice, by line number.
+pub fn parse(name: &str, text: &str) -> Result<QuestionSet> {
+    let mut questions = Vec::new();
+    let mut wrong = Vec::new();
+    let mut lines: HashMap<String, usize> = HashMap::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let number = at + 1;
+        match serde_json::from_str::<Question>(line) {
+            Ok(question) => {
+                if let Some(first) = lines.insert(question.id.clone(), number) {
+                    wrong.push(format!(
+                        "line {number}: the id {} stands in line {first} too",
+                        question.id
+                    ));
+                }
+                wrong.extend(flaw(&question).map(|flaw| format!("line {number}: {flaw}")));
+                questions.push((number, question));
+            }
+            Err(error) => wrong.push(format!("line {number}: {error}")),
+        }
+    }
+    if questions.is_empty() && wrong.is_empty() {
+        wrong.push("it is empty".to_owned());
+    }
+    if wrong.is_empty() {
+        let hash = hex(&Sha256::digest(text)[..8]);
+        return Ok(QuestionSet { name: name.to_owned(), hash, questions });
+    }
+    Err(Error::new(
+        ErrorKind::Parse,
+        format!("the question set {name} is not well-formed:\n  {}", wrong.join("\n  ")),
+    )
+    .hint("correct these lines; the format is in eval/README.md"))
+}
+
+/// What is wrong with a question that is well-formed.
+fn flaw(question: &Question) -> Option<String> {
+    if question.id.trim().is_empty() {
+        return Some("the id is empty".to_owned());
+    }
+    if question.question.trim().is_empty() {
+        return Some("the question is empty".to_owned());
+    }
+    if !question.answerable && !question.gold.is_empty() {
+        return Some("it is not answerable, and has gold".to_owned());
+    }
+    if question.answerable && question.gold.is_empty() {
+        return Some("it is answerable, and has no gold".to_owned());
+    }
+    question
+        .gold
+        .iter()
+        .find(|gold| gold.url.is_some() == gold.doc.is_some())
+        .map(|_| "gold names its article either by url or by doc".to_owned())
+}
+
+/// Headings are compared without case and by their words.
+pub fn same_heading(a: &str, b: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        text.split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect()
+    };
+    words(a) == words(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_malformed_lines_are_named_at_once() {
+        let text = "{\"id\":\"a\",\"question\":\"x?\",\"gold\":[{\"url\":\"u\"}]}\n\nnonsense\n\
+                    {\"id\":\"a\",\"question\":\"y?\",\"gold\":[{\"doc\":\"d\"}]}\n\
+                    {\"id\":\"b\",\"question\":\"y?\",\"answerable\":false,\"colour\":1}\n\
+                    {\"id\":\"c\",\"question\":\" \",\"answerable\":false}\n\
+                    {\"id\":\"d\",\"question\":\"z?\"}\n";
+        insta::assert_snapshot!(parse("some", text).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn the_projects_own_set_is_well_formed() {
+        let set = parse("sample", include_str!("../../eval/sample/questions.jsonl")).unwrap();
+        assert_eq!(set.questions.len(), 30);
+        assert!(parse("none", "\n").is_err());
+    }
+
+    #[test]
+    fn headings_are_compared_by_their_words() {
+        assert!(same_heading("2. Store your vectors", "2 store  your vectors!"));
+        assert!(!same_heading("Store", "Store it"));
+    }
+}
