@@ -107,7 +107,7 @@ fn charts(run: &Run<'_>) -> Result<Vec<Chart>> {
     let all = run.summary.groups.get("all");
     if run.summary.risk_coverage.len() > 1 {
         charts.push(Chart {
-            title: "Risk over coverage",
+            title: "Risk (share wrong) over coverage (share answered, surest first)",
             alt: format!(
                 "Share of wrong answers by share of questions answered; area {:.3}",
                 run.summary.aurc
@@ -174,6 +174,7 @@ fn curve(points: &[(f64, f64)]) -> Result<String> {
         let top = points.iter().map(|(_, risk)| *risk).fold(0.05, f64::max);
         let mut chart = ChartBuilder::on(&area)
             .margin(8)
+            .margin_right(20)
             .x_label_area_size(28)
             .y_label_area_size(40)
             .build_cartesian_2d(0.0..1.0, 0.0..top)
@@ -184,8 +185,6 @@ fn curve(points: &[(f64, f64)]) -> Result<String> {
             .bold_line_style(GREY.mix(0.25))
             .axis_style(GREY)
             .label_style(label())
-            .x_desc("coverage")
-            .axis_desc_style(label())
             .draw()
             .map_err(cannot_draw)?;
         chart
@@ -216,6 +215,7 @@ fn histogram(series: &[(Vec<f64>, RGBColor)], range: std::ops::Range<f64>) -> Re
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .margin(8)
+            .margin_right(20)
             .x_label_area_size(28)
             .y_label_area_size(40)
             .build_cartesian_2d(range.clone(), 0..top)

@@ -326,11 +326,13 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
     write(path, text.as_bytes())
 }
 
-/// A run's article rankings and judgements in the formats of trec_eval.
+/// A run's article rankings and judgements in the formats of trec_eval. It orders by score, so the
+/// scores fall by rank: ties are broken here as they were in the run.
 pub fn trec(results: &[QuestionResult]) -> (String, String) {
     let (mut run, mut qrels) = (String::new(), String::new());
     for result in results.iter().filter(|result| result.answerable) {
-        for (at, (article, score)) in result.ranked.iter().enumerate() {
+        for (at, (article, _)) in result.ranked.iter().enumerate() {
+            let score = result.ranked.len() - at;
             run.push_str(&format!("{} Q0 {article} {} {score} wellread\n", result.id, at + 1));
         }
         for (article, grade) in &result.gold {

@@ -4,5 +4,6 @@
 mod answers;
 mod bad_input;
 mod contract;
+mod eval;
 mod read;
 mod support;

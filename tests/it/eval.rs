@@ -1,0 +1,237 @@
+//! Evaluation on the real binary: gates, runs that are broken off, bad sets, and the metrics beside
+//! a reference implementation.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::*;
+
+fn sample_set() -> String {
+    project("eval/sample/questions.jsonl").display().to_string()
+}
+
+fn thresholds() -> String {
+    project("eval/thresholds.toml").display().to_string()
+}
+
+fn summary(run: &Value) -> Vec<u8> {
+    let folder = std::path::Path::new(run["run"].as_str().unwrap());
+    std::fs::read(folder.join("summary.json")).unwrap()
+}
+
+#[test]
+fn the_sample_set_passes_its_gate_and_a_higher_one_not() {
+    let wellread = Wellread::new();
+    let (set, feed, gate) = (sample_set(), sample_feed(), thresholds());
+    let run = ["eval", "run", &set, "--source", &feed, "--retrieval-only", "--gate"];
+    let done = wellread.json(&[&run[..], &[&gate]].concat());
+    assert_eq!(done["missed"], serde_json::json!([]));
+    assert_eq!(done["summary"]["questions"], 30);
+    let page = std::path::Path::new(done["run"].as_str().unwrap()).join("report.html");
+    let page = std::fs::read_to_string(page).unwrap();
+    for outside in ["src=", "href=", "@import", "url("] {
+        assert!(!page.contains(outside), "the report reaches outside: {outside}");
+    }
+    assert_eq!(page.matches("<svg").count(), 4);
+
+    let high = wellread.file("high.toml", "[questions]\n\"section hit@1\" = 0.999\n");
+    let ran = wellread.run(&[&run[..], &[&high]].concat());
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("section hit@1 is 0."), "{}", ran.stderr);
+}
+
+#[test]
+fn a_run_killed_again_and_again_ends_with_the_same_summary() {
+    let wellread = Wellread::new();
+    let (set, feed) = (sample_set(), sample_feed());
+    let run = ["--json", "eval", "run", &set, "--source", &feed, "--retrieval-only"];
+    let whole: Value = serde_json::from_str(&wellread.succeeds(&run)).unwrap();
+    // Another setting, so that it is another run; its reference is made last.
+    let other = [&run[..], &["--set", "retrieval.candidates=40"]].concat();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut killed = 0;
+    for _ in 0..10 {
+        let mut child = wellread.spawn(&other, Stdio::null());
+        std::thread::sleep(Duration::from_millis(random.u64(20..220)));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    assert!(killed > 0);
+    let resumed: Value = serde_json::from_str(&wellread.succeeds(&other)).unwrap();
+    let fresh = wellread.succeeds(&[&other[..], &["--fresh"]].concat());
+    let fresh: Value = serde_json::from_str(&fresh).unwrap();
+    assert_ne!(resumed["run"], fresh["run"]);
+    assert_eq!(summary(&resumed), summary(&fresh));
+    assert_ne!(whole["run"], fresh["run"]);
+}
+
+#[test]
+fn two_runs_at_once_are_two_runs() {
+    let wellread = Wellread::new();
+    let (set, feed) = (sample_set(), sample_feed());
+    let run = ["--json", "eval", "run", &set, "--source", &feed, "--retrieval-only"];
+    let children = [0; 2].map(|_| wellread.spawn(&run, Stdio::null()));
+    let [a, b] = children.map(|child| {
+        let ran = ran(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        serde_json::from_str::<Value>(&ran.stdout).unwrap()
+    });
+    assert_ne!(a["run"], b["run"]);
+    assert_eq!(summary(&a), summary(&b));
+    let compared = wellread.run(&[
+        "eval",
+        "compare",
+        "--fail-on-regression",
+        a["run"].as_str().unwrap(),
+        b["run"].as_str().unwrap(),
+    ]);
+    assert_eq!(compared.code, Some(0), "{}", compared.stderr);
+    assert!(compared.stdout.contains("no difference can be seen with 25 questions"));
+}
+
+#[test]
+fn a_regression_is_told_by_the_exit_code() {
+    let wellread = Wellread::new();
+    let (set, feed) = (sample_set(), sample_feed());
+    let run = |fusion: &str| {
+        let fusion = format!("retrieval.fusion={fusion}");
+        let heading = "chunk.heading_path=none";
+        wellread.json(&[
+            "eval",
+            "run",
+            &set,
+            "--source",
+            &feed,
+            "--retrieval-only",
+            "--set",
+            &fusion,
+            "--set",
+            heading,
+        ])["run"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (good, bad) = (run("rrf"), run("bm25"));
+    let folder = wellread.dir.path().join("trec");
+    wellread.succeeds(&["eval", "show", &good, "--trec", &folder.display().to_string()]);
+    assert!(folder.join("run.trec").is_file() && folder.join("qrels.trec").is_file());
+    // A run against itself with every ranking turned into a miss is worse beyond chance.
+    let results = std::path::Path::new(&bad).join("results.jsonl");
+    let text = std::fs::read_to_string(&results).unwrap();
+    let mut broken = String::new();
+    for line in text.lines() {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        if !line["ranking"].is_null() {
+            for level in ["chunk", "section", "article"] {
+                let names: Vec<String> =
+                    line["ranking"][level].as_object().unwrap().keys().cloned().collect();
+                for name in names {
+                    line["ranking"][level][&name] = 0.0.into();
+                }
+            }
+        }
+        broken.push_str(&format!("{line}\n"));
+    }
+    std::fs::write(&results, broken).unwrap();
+    let ran = wellread.run(&["eval", "compare", "--fail-on-regression", &good, &bad]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    assert!(ran.stdout.contains("WORSE"), "{}", ran.stdout);
+}
+
+#[test]
+fn bad_sets_are_refused_before_anything_is_run() {
+    let wellread = Wellread::new();
+    let feed = sample_feed();
+    let broken = wellread.file("broken.jsonl", "{\"id\":\"a\"}\nnonsense\n");
+    let stderr = wellread.fails(&["eval", "run", &broken, "--source", &feed], "line 1");
+    assert!(stderr.contains("line 2"), "{stderr}");
+    let foreign = wellread.file(
+        "foreign.jsonl",
+        "{\"id\":\"a\",\"question\":\"x?\",\"gold\":[{\"url\":\"https://elsewhere.example/p\"}]}\n\
+         {\"id\":\"b\",\"question\":\"y?\",\"gold\":[{\"url\":\"https://example.org/boatshed/planning-the-tern\",\"heading\":\"No such\"}]}\n",
+    );
+    let stderr =
+        wellread.fails(&["eval", "check", &foreign, "--source", &feed], "elsewhere.example");
+    assert!(stderr.contains("line 2 (b)") && stderr.contains("No such"), "{stderr}");
+    wellread.fails(&["eval", "show", "no-such-run"], "no-such-run");
+    let set = sample_set();
+    wellread.succeeds(&["eval", "check", &set, "--source", &feed]);
+    let generated = wellread.succeeds(&["eval", "generate", "--source", &feed]);
+    assert!(generated.lines().count() > 20);
+    let generated = wellread.file("generated.jsonl", generated);
+    wellread.succeeds(&["eval", "check", &generated, "--source", &feed]);
+}
+
+#[test]
+fn an_empty_library_is_refused_not_scored_as_zero() {
+    let wellread = Wellread::new();
+    let ran = wellread.run(&["eval", "run", &sample_set(), "--retrieval-only"]);
+    ran.is_clear_error("");
+}
+
+/// A slice of SciFact: its gate, and every metric beside ir_measures' to a millionth.
+#[test]
+fn metrics_agree_with_the_reference_implementation() {
+    let Some(folder) = shared("data/qa/scifact/beir") else { return };
+    let wellread = Wellread::new();
+    let questions = wellread.succeeds(&[
+        "eval",
+        "import",
+        "beir",
+        &folder.display().to_string(),
+        "--slice",
+        "100",
+    ]);
+    let set = wellread.file("scifact.jsonl", questions);
+    let gate = thresholds();
+    let run = wellread.json(&[
+        "eval",
+        "run",
+        &set,
+        "--source",
+        "beir:scifact",
+        "--retrieval-only",
+        "--gate",
+        &gate,
+    ]);
+    assert_eq!(run["missed"], serde_json::json!([]));
+    let trec = wellread.dir.path().join("trec");
+    wellread.succeeds(&[
+        "eval",
+        "show",
+        run["run"].as_str().unwrap(),
+        "--trec",
+        &trec.display().to_string(),
+    ]);
+
+    let packages = wellread.dir.path().join("packages");
+    let pip = Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--target"])
+        .arg(&packages)
+        .arg("ir-measures")
+        .status();
+    assert!(pip.is_ok_and(|status| status.success()), "ir-measures can't be installed by pip");
+    let script = "import ir_measures as m, json, sys\n\
+                  qrels = list(m.read_trec_qrels(sys.argv[1])); run = list(m.read_trec_run(sys.argv[2]))\n\
+                  names = {'hit@5': m.Success@5, 'recall@10': m.R@10, 'MRR@10': m.RR@10, 'nDCG@10': m.nDCG@10, 'MAP': m.AP}\n\
+                  got = m.calc_aggregate(list(names.values()), qrels, run)\n\
+                  print(json.dumps({name: got[measure] for name, measure in names.items()}))";
+    let output = Command::new("python3")
+        .args(["-c", script])
+        .args([trec.join("qrels.trec"), trec.join("run.trec")])
+        .env("PYTHONPATH", &packages)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let reference: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (name, wanted) in reference.as_object().unwrap() {
+        let got =
+            run["summary"]["groups"]["all"][format!("article {name}")]["mean"].as_f64().unwrap();
+        let wanted = wanted.as_f64().unwrap();
+        assert!((got - wanted).abs() < 1e-6, "{name}: {got}, ir_measures {wanted}");
+    }
+}
