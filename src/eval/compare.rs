@@ -122,8 +122,7 @@ mod tests {
         ranks
             .enumerate()
             .map(|(n, rank)| {
-                let mut found = vec!["x".to_owned(); 0];
-                found.extend((1..rank).map(|n| format!("other {n}")));
+                let mut found: Vec<String> = (1..rank).map(|n| format!("other {n}")).collect();
                 found.push("gold".to_owned());
                 let section = metrics::ranking(&found, &HashMap::from([("gold".to_owned(), 1)]));
                 QuestionResult {

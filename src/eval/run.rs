@@ -373,15 +373,15 @@ pub fn run(
     let task = "Evaluating".to_owned();
     let start = Instant::now();
     let mut said = start;
-    let mut asked = 0u32;
-    for (question, gold) in questions.iter().filter(|(question, _)| !done.contains(&question.id)) {
+    let left = questions.iter().filter(|(question, _)| !done.contains(&question.id));
+    for (asked, (question, gold)) in left.enumerate() {
         let count = folder.done.len() as u64;
         let progress =
             Event::Progress { task: task.clone(), done: count, total, unit: Unit::Items };
         (bench.events)(progress);
         if said.elapsed() > Duration::from_secs(STATUS_EVERY) && asked > 0 {
             said = Instant::now();
-            let each = start.elapsed().as_secs_f64() / f64::from(asked);
+            let each = start.elapsed().as_secs_f64() / asked as f64;
             let left = each * (total - count) as f64 / 60.0;
             (bench.events)(Event::Status(format!(
                 "{count} of {total} questions, {each:.1} s each, about {left:.0} minutes left"
@@ -403,7 +403,6 @@ pub fn run(
             .and_then(|()| file.sync_data())
             .map_err(|error| Error::io("cannot write the run's results", error))?;
         folder.done.push(result);
-        asked += 1;
     }
     (bench.events)(Event::Done { task });
     let order: HashMap<&str, usize> = questions
