@@ -18,9 +18,9 @@ use crate::seams::{Embedder, Purpose, Query, Store};
 #[serde(rename_all = "snake_case")]
 pub enum Fusion {
     /// Weighted reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009).
-    #[default]
     Rrf,
     /// Weighted sum of the scores, each list's shifted and scaled to mean 0 and deviation 1.
+    #[default]
     Zscore,
     /// Dense alone.
     Dense,
@@ -47,8 +47,8 @@ pub struct RetrievalOptions {
 impl Default for RetrievalOptions {
     fn default() -> Self {
         RetrievalOptions {
-            fusion: Fusion::Rrf,
-            dense_weight: 2.0,
+            fusion: Fusion::Zscore,
+            dense_weight: 1.5,
             bm25_weight: 1.0,
             rrf_k: 60.0,
             candidates: 50,
@@ -334,7 +334,12 @@ mod tests {
     fn reciprocal_rank_fusion_adds_weighted_reciprocal_ranks() {
         let dense = [hit(1, Some(0.9), None), hit(2, Some(0.8), None)];
         let sparse = [hit(2, None, Some(7.0)), hit(3, None, Some(5.0))];
-        let fused = fuse(&dense, &sparse, &RetrievalOptions::default(), 10);
+        let options = RetrievalOptions {
+            fusion: Fusion::Rrf,
+            dense_weight: 2.0,
+            ..RetrievalOptions::default()
+        };
+        let fused = fuse(&dense, &sparse, &options, 10);
         let ids: Vec<u128> = fused.iter().map(|hit| hit.chunk_id.0.as_u128()).collect();
         assert_eq!(ids, [2, 1, 3]);
         assert!((fused[0].score - (2.0 / 62.0 + 1.0 / 61.0)).abs() < 1e-6);

@@ -39,7 +39,7 @@ pub struct Synced {
     /// Its title.
     pub title: Option<String>,
     /// Whether it was as it had been.
-    pub unchanged: bool,
+    pub not_modified: bool,
     /// What the library made of it.
     #[serde(flatten)]
     pub recorded: Recorded,
@@ -76,7 +76,7 @@ fn read_source(reading: &Reading<'_>, source: &Source, id: &SourceId) -> Result<
     let mut synced = Synced {
         source: id.clone(),
         title: None,
-        unchanged: false,
+        not_modified: false,
         recorded: Recorded::default(),
         left_out: Vec::new(),
         lists: Vec::new(),
@@ -84,7 +84,7 @@ fn read_source(reading: &Reading<'_>, source: &Source, id: &SourceId) -> Result<
     let (feed, items) = match fetched {
         Fetched::Unchanged => {
             reading.library.record_unchanged(id, &cursor, Timestamp::now())?;
-            synced.unchanged = true;
+            synced.not_modified = true;
             return Ok(synced);
         }
         Fetched::Body(body) => one(reading, &body, id, &mut synced)?,

@@ -118,7 +118,7 @@ impl<'a, 'b> Batch<'a, 'b> {
     fn line(&self, synced: &Synced) -> Result<String> {
         let pen = self.app.ui.pen;
         let name = pen.paint(styles::TITLE, &pen.safe(&synced.source.0));
-        if synced.unchanged {
+        if synced.not_modified {
             return Ok(format!("{name}: unchanged\n"));
         }
         let recorded = &synced.recorded;

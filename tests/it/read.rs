@@ -694,3 +694,89 @@ fn the_real_feeds_headings_stand_at_their_levels() {
         }
     }
 }
+
+#[test]
+fn a_hundred_thousand_items_and_ten_thousand_levels_are_read_in_bounds() {
+    let start = Instant::now();
+    let items: String = (0..100_001)
+        .map(|n| format!("<item><guid>{n}</guid><title>Item {n}</title></item>"))
+        .collect();
+    let source = feed(parse(feed_of(&items).as_bytes(), &Hint::default()).unwrap());
+    assert_eq!(source.articles.len(), 100_000);
+    assert!(source.warnings[0].contains("100001 articles"), "{:?}", source.warnings);
+    let deep = format!("{}{}{}", "<a>".repeat(10_000), "text", "</a>".repeat(10_000));
+    let source = feed(
+        parse(
+            feed_of(&format!("<item><description>{deep}</description></item>")).as_bytes(),
+            &Hint::default(),
+        )
+        .unwrap(),
+    );
+    assert_eq!(source.articles.len(), 1);
+    assert!(source.warnings.iter().any(|warning| warning.contains("too deep")));
+    let page = format!("<html><body>{}deep</body></html>", "<div>".repeat(10_000));
+    let Ok(Parsed::Page { article, .. }) = parse(page.as_bytes(), &Hint::default()) else {
+        panic!()
+    };
+    kept(&article);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn redirects_in_a_circle_end() {
+    let server = serve(|path| {
+        let next = if path == "/a" { "/b" } else { "/a" };
+        http("302 Found", &format!("Location: {next}\r\n"), b"")
+    });
+    let wellread = Wellread::new();
+    wellread.fails(&["add", "--allow-private", &format!("{server}/a")], "redirects more than");
+}
+
+#[test]
+fn a_redirect_into_a_private_network_is_refused() {
+    // What is public can't be served here: the first hop is refused as well, and named.
+    let server = serve(|_| http("302 Found", "Location: http://169.254.169.254/latest\r\n", b""));
+    let wellread = Wellread::new();
+    wellread.fails(&["add", &format!("{server}/feed")], "private network");
+}
+
+#[test]
+fn a_server_that_asks_for_patience_is_told_of_and_an_unchanged_feed_is_not_sent_again() {
+    let busy = serve(|_| http("429 Too Many Requests", "Retry-After: 120\r\n", b""));
+    let wellread = Wellread::new();
+    let stderr = wellread.fails(&["add", "--allow-private", &busy], "429");
+    assert!(stderr.contains("120"), "{stderr}");
+
+    // The server sees no headers here: it answers 304 to the second request.
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let body = "<item><guid>a</guid><title>One</title><description>Words of a post that is short \
+                but whole, with nothing more to read elsewhere.</description></item>";
+    let server = serve(move |_| match ASKED.fetch_add(1, Ordering::SeqCst) {
+        0 => http(
+            "200 OK",
+            "ETag: \"1\"\r\nContent-Type: application/rss+xml\r\n",
+            feed_of(body).as_bytes(),
+        ),
+        _ => http("304 Not Modified", "", b""),
+    });
+    wellread.succeeds(&["add", "--allow-private", &server]);
+    let synced = wellread.json(&["sync", "--allow-private", &server]);
+    assert_eq!(synced["sources"][0]["not_modified"], true);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        start in proptest::sample::select(vec!["", "<rss><channel><item>", "<?xml version='1.0'?><feed xmlns='http://www.w3.org/2005/Atom'><entry>", "{\"items\":[{", "<html>", "PK\x03\x04", "---\n"]),
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        text in "[<>/&;a-z\"'= !\\[\\]\\-?:#x0-9]{0,120}",
+    ) {
+        let all = [start.as_bytes(), text.as_bytes(), &bytes].concat();
+        if let Ok(parsed) = parse(&all, &Hint::default()) {
+            for article in &feed(parsed).articles {
+                kept(article);
+            }
+        }
+    }
+}
