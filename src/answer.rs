@@ -281,7 +281,7 @@ pub fn answer(
         seed: options.seed,
         stop: vec![],
     };
-    let checker = Checker::new(&result.passages, options.support);
+    let checker = Checker::new(&result.passages, question, options.support);
     let mut reader = Reader {
         checker,
         sentences: Vec::new(),

@@ -21,11 +21,13 @@ pub struct SupportOptions {
     /// The share of a sentence's content words that must stand within three neighbouring sentences
     /// of the passage (or its title and headings), 0 to 1.
     pub coverage: f32,
+    /// Words of the question that a sentence repeats must stand in the passage, too.
+    pub subject: bool,
 }
 
 impl Default for SupportOptions {
     fn default() -> Self {
-        SupportOptions { coverage: 0.5 }
+        SupportOptions { coverage: 0.5, subject: true }
     }
 }
 
@@ -68,6 +70,9 @@ pub enum Missing {
     Name(String),
     /// The passage says the opposite.
     Negation,
+    /// A word of the question that the sentence repeats stands nowhere in the passage: what is said
+    /// there is said of something else.
+    Subject(String),
     /// Too few of its words stand in the passage.
     Words,
     /// The sentence has no content of its own.
@@ -77,6 +82,8 @@ pub enum Missing {
 /// A passage prepared for checking many sentences against it.
 pub struct Checker<'a> {
     passages: Vec<Prepared<'a>>,
+    /// Content words of the question as they are written, with their stems.
+    asked: Vec<(u32, String)>,
     options: SupportOptions,
 }
 
@@ -98,9 +105,28 @@ struct PreparedSentence<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// Prepares passages.
-    pub fn new(passages: &'a [Passage], options: SupportOptions) -> Checker<'a> {
-        Checker { passages: passages.iter().map(prepare).collect(), options }
+    /// Prepares passages, and the question that they are to answer.
+    pub fn new(passages: &'a [Passage], question: &str, options: SupportOptions) -> Checker<'a> {
+        let asked = words(question).flat_map(|word| {
+            terms(&word).into_iter().map(move |term| (term, word.clone())).collect::<Vec<_>>()
+        });
+        Checker {
+            passages: passages.iter().map(prepare).collect(),
+            asked: asked.collect(),
+            options,
+        }
+    }
+
+    /// A word of question and sentence that a passage does not have.
+    fn foreign(&self, claim: &Claim, passage: &Prepared<'_>) -> Option<String> {
+        let has = |term: &u32| {
+            passage.context.contains(term)
+                || passage.sentences.iter().any(|sentence| sentence.terms.contains(term))
+        };
+        self.asked
+            .iter()
+            .find(|(term, _)| self.options.subject && claim.terms.contains(term) && !has(term))
+            .map(|(_, word)| word.clone())
     }
 
     /// Which passages support a sentence. `[n]` marks in it say which passages its writer means:
@@ -118,7 +144,10 @@ impl<'a> Checker<'a> {
         let mut nearest: Option<(f32, Missing)> = None;
         for passage in &self.passages {
             match passage.supports(&claim, self.options.coverage) {
-                Ok(evidence) => found.push(evidence),
+                Ok(evidence) => match self.foreign(&claim, passage) {
+                    None => found.push(evidence),
+                    Some(word) => nearest = Some((evidence.coverage, Missing::Subject(word))),
+                },
                 Err((coverage, missing)) => {
                     if nearest.as_ref().is_none_or(|(best, _)| coverage > *best) {
                         nearest = Some((coverage, missing));
@@ -659,7 +688,7 @@ mod tests {
     }
 
     fn verdict(sentence: &str) -> Verdict {
-        Checker::new(&passages(), SupportOptions::default()).check(sentence)
+        Checker::new(&passages(), "", SupportOptions::default()).check(sentence)
     }
 
     fn cited(sentence: &str) -> Vec<usize> {
@@ -706,9 +735,24 @@ mod tests {
         let mut passages = passages();
         passages[0].heading_path = vec!["When NOT to varnish".to_owned()];
         passages[0].text = "The wood is wet.".to_owned();
-        let checker = Checker::new(&passages, SupportOptions::default());
+        let checker = Checker::new(&passages, "", SupportOptions::default());
         let verdict = checker.check("Varnish should not be used when the wood is wet.");
         assert!(matches!(verdict, Verdict::Supported { .. }), "{verdict:?}");
+    }
+
+    #[test]
+    fn what_is_said_of_something_else_is_no_answer() {
+        let passages = passages();
+        let question = "How long does each coat of epoxy dry?";
+        let checker = Checker::new(&passages, question, SupportOptions::default());
+        assert_eq!(
+            checker.check("Each coat of epoxy dries for 48 hours."),
+            Verdict::Unsupported { missing: Missing::Subject("epoxy".into()) }
+        );
+        assert!(matches!(
+            checker.check("Each coat dries for 48 hours."),
+            Verdict::Supported { .. }
+        ));
     }
 
     #[test]
@@ -767,7 +811,7 @@ mod tests {
         fn nothing_panics_and_evidence_stays_in_its_passage(sentence in "\\PC{0,80}", text in "\\PC{0,200}") {
             let passages = [passage(1, &text)];
             if let Verdict::Supported { evidence } =
-                Checker::new(&passages, SupportOptions::default()).check(&sentence)
+                Checker::new(&passages, "", SupportOptions::default()).check(&sentence)
             {
                 for found in evidence {
                     prop_assert!(text.get(found.range.start - 100..found.range.end - 100).is_some());

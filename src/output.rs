@@ -287,6 +287,9 @@ fn why_dropped(why: &Drop) -> String {
         }
         Drop::Unsupported(Missing::Name(name)) => format!("no passage has the name {name}"),
         Drop::Unsupported(Missing::Negation) => "the passage says the opposite".to_owned(),
+        Drop::Unsupported(Missing::Subject(word)) => {
+            format!("the passage that says this does not speak of \"{word}\"")
+        }
         Drop::Unsupported(Missing::Words) => "no passage says this".to_owned(),
         Drop::Unsupported(Missing::Content) => "it says nothing".to_owned(),
         Drop::Declines => "it says that the passages don't answer".to_owned(),

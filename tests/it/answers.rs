@@ -2,17 +2,6 @@
 
 use crate::support::*;
 
-/// Whether a document is as a schema of the project says.
-#[track_caller]
-fn is_valid(schema: &str, document: &serde_json::Value) {
-    let mut schemas = boon::Schemas::new();
-    let path = project(&format!("src/schema/{schema}.json")).display().to_string();
-    let index = boon::Compiler::new().compile(&path, &mut schemas).expect("a schema");
-    if let Err(error) = schemas.validate(document, index) {
-        panic!("{error:#}\n{document:#}");
-    }
-}
-
 #[test]
 fn the_sample_feed_is_asked_and_the_second_time_nothing_is_embedded() {
     let wellread = Wellread::new();

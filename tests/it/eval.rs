@@ -22,6 +22,23 @@ fn summary(run: &Value) -> Vec<u8> {
 }
 
 #[test]
+fn the_question_sets_are_of_their_schema() {
+    for set in ["eval/sample/questions.jsonl", "eval/grokking-tech-career.jsonl"] {
+        for line in std::fs::read_to_string(project(set)).unwrap().lines() {
+            is_valid("question", &serde_json::from_str(line).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_real_sets_gold_stands_in_the_real_feed() {
+    let Some(feed) = shared("articles/feed.xml") else { return };
+    let wellread = Wellread::new();
+    let set = project("eval/grokking-tech-career.jsonl").display().to_string();
+    wellread.succeeds(&["eval", "check", &set, "--source", &feed.display().to_string()]);
+}
+
+#[test]
 fn the_sample_set_passes_its_gate_and_a_higher_one_not() {
     let wellread = Wellread::new();
     let (set, feed, gate) = (sample_set(), sample_feed(), thresholds());

@@ -197,6 +197,17 @@ pub fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
+/// Panics unless a document is as a schema of `src/schema` says.
+#[track_caller]
+pub fn is_valid(schema: &str, document: &serde_json::Value) {
+    let mut schemas = boon::Schemas::new();
+    let path = project(&format!("src/schema/{schema}.json")).display().to_string();
+    let index = boon::Compiler::new().compile(&path, &mut schemas).expect("a schema");
+    if let Err(error) = schemas.validate(document, index) {
+        panic!("{error:#}\n{document:#}");
+    }
+}
+
 /// A feed of one item around `body`.
 pub fn feed(items: &str) -> String {
     format!(
