@@ -1,0 +1,1 @@
+../../src/chunk.rs
