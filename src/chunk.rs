@@ -87,7 +87,8 @@ pub fn split(
     for (index, section) in document.sections.iter().enumerate() {
         let path = path_text(&article.title, &section.heading_path, options.heading_path);
         let path = fit_path(path, max / 2, count)?;
-        let overhead = if path.is_empty() { special } else { count(&path)? };
+        // The line break behind the path is a token of its own to some tokenizers.
+        let overhead = if path.is_empty() { special } else { count(&format!("{path}\n"))? };
         let room = Room { max: max - overhead, target: target.saturating_sub(overhead).max(8) };
         let units = units::units(document, index, room.max, &|text| {
             Ok(count(text)?.saturating_sub(special))
