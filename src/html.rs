@@ -4,6 +4,7 @@
 //! is. The tree is walked without recursion: depth costs no stack.
 
 mod build;
+mod notes;
 mod remove;
 mod repeated;
 
@@ -15,7 +16,7 @@ use crate::domain::{Content, Document};
 pub use repeated::{Repeated, learn_repeated, remove_repeated};
 
 /// What cleaning does besides its settings; part of an index's fingerprint.
-pub const VERSION: &str = "2";
+pub const VERSION: &str = "3";
 
 /// What is kept of an article.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -40,6 +40,9 @@ pub struct Synced {
     pub title: Option<String>,
     /// Whether it was as it had been.
     pub not_modified: bool,
+    /// The feed that a page names, which was read instead of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
     /// What the library made of it.
     #[serde(flatten)]
     pub recorded: Recorded,
@@ -77,6 +80,7 @@ fn read_source(reading: &Reading<'_>, source: &Source, id: &SourceId) -> Result<
         source: id.clone(),
         title: None,
         not_modified: false,
+        feed: None,
         recorded: Recorded::default(),
         left_out: Vec::new(),
         lists: Vec::new(),
@@ -111,8 +115,10 @@ fn read_source(reading: &Reading<'_>, source: &Source, id: &SourceId) -> Result<
     reading.library.add_source(id, source.kind(), now)?;
     synced.title = feed.title.clone();
     let found = Found { title: feed.title.as_deref(), site: feed.url.as_deref(), items: &items };
-    // What was left out is looked for again next time: the cursor does not cover it.
-    let cursor = if synced.left_out.is_empty() { cursor } else { Cursor::default() };
+    // What was left out is looked for again next time: the cursor does not cover it. Nor does that
+    // of a page say anything of the feed that it names.
+    let is_covered = synced.left_out.is_empty() && synced.feed.is_none();
+    let cursor = if is_covered { cursor } else { Cursor::default() };
     synced.recorded = reading.library.record(id, found, &cursor, now)?;
     for warning in &synced.recorded.warnings {
         (reading.events)(Event::Warning(format!("{id}: {warning}")));
@@ -238,6 +244,7 @@ fn one_of_page(
                     .hint("give the feed's own address"));
                 }
             };
+            synced.feed = Some(url.to_owned());
             follow(reading, &mut feed, &source.id())?;
             complete(reading, &mut feed, &source.id())?;
             let articles = std::mem::take(&mut feed.articles);

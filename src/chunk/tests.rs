@@ -23,6 +23,11 @@ fn count(text: &str) -> Result<usize> {
     Ok(2 + text.split_whitespace().map(|word| word.chars().count().div_ceil(4)).sum::<usize>())
 }
 
+/// Three bytes a token: white space counts, too.
+fn count_bytes(text: &str) -> Result<usize> {
+    Ok(text.len().div_ceil(3) + 2)
+}
+
 /// A heading path and the blocks under it.
 type Part = (Vec<String>, Vec<(BlockKind, String)>);
 
@@ -96,13 +101,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn chunks_cover_all_blocks_once_within_their_sections_and_limits(
-        document in documents(), target in 16usize..80, max in 24usize..80, overlap in 0usize..12
+        document in documents(), target in 16usize..80, max in 24usize..80, overlap in 0usize..12,
+        counts_breaks in any::<bool>(),
     ) {
+        let count: Count<'_> = if counts_breaks { &count_bytes } else { &count };
         let options = ChunkOptions {
             target_tokens: target, max_tokens: max, overlap_tokens: overlap,
             heading_path: HeadingPath::Full,
         };
-        let chunks = split(&document, &meta(), &options, 64, &count).unwrap();
+        let chunks = split(&document, &meta(), &options, 64, count).unwrap();
         if let Err(wrong) = covered(&chunks, &document) {
             prop_assert!(false, "{}", wrong);
         }
@@ -118,7 +125,7 @@ proptest! {
         }
         let ids: std::collections::HashSet<_> = chunks.iter().map(|chunk| chunk.id).collect();
         prop_assert_eq!(ids.len(), chunks.len());
-        prop_assert_eq!(split(&document, &meta(), &options, 64, &count).unwrap(), chunks);
+        prop_assert_eq!(split(&document, &meta(), &options, 64, count).unwrap(), chunks);
     }
 }
 
@@ -161,6 +168,20 @@ fn a_split_table_repeats_its_header_and_a_list_that_fits_stays_whole() {
     let chunks = split(&list, &meta(), &options, 256, &count).unwrap();
     let items: Vec<_> = chunks.iter().filter(|chunk| chunk.text.contains("- 0")).collect();
     assert!((0..5).all(|n| items[0].text.contains(&format!("- {n} "))), "{chunks:?}");
+}
+
+/// Found by fuzzing: the line break behind the heading path was not counted.
+#[test]
+fn the_line_break_behind_a_heading_path_is_counted() {
+    for (letters, heading) in (300..420).flat_map(|n| ["A", "AB", "ABC"].map(|path| (n, path))) {
+        let text: String = "word ".repeat(letters).chars().take(letters).collect();
+        let one = document(&[(vec![heading.into()], vec![(BlockKind::Paragraph, text)])]);
+        let options =
+            ChunkOptions { target_tokens: 139, max_tokens: 139, ..ChunkOptions::default() };
+        for chunk in split(&one, &meta(), &options, 139, &count_bytes).unwrap() {
+            assert!(chunk.tokens <= 139);
+        }
+    }
 }
 
 #[test]

@@ -95,6 +95,15 @@ fn network(url: &Url, said: &str) -> Error {
         .hint("check the address in a browser, or try again later")
 }
 
+/// What it was in the end that failed: the layers above it say no more.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
+}
+
 fn refused(url: &Url, response: &Response) -> Error {
     let status = response.status();
     let error = Error::new(ErrorKind::Network, format!("{url} answers {status}"));
@@ -115,7 +124,7 @@ fn refused(url: &Url, response: &Response) -> Error {
 
 async fn request(url: &Url, cursor: &Cursor, options: &FetchOptions) -> Result<Response> {
     let failed =
-        |error: reqwest::Error| network(url, "can't be reached").caused_by(error.without_url());
+        |error: reqwest::Error| network(url, "can't be reached").caused_by(innermost(&error));
     let mut client = Client::builder()
         .user_agent(&options.user_agent)
         .redirect(redirect::Policy::none())
@@ -159,7 +168,7 @@ async fn body(
         let chunk = response
             .chunk()
             .await
-            .map_err(|error| network(url, "broke off").caused_by(error.without_url()))?;
+            .map_err(|error| network(url, "broke off").caused_by(innermost(&error)))?;
         let Some(chunk) = chunk else { return Ok(bytes) };
         bytes.extend_from_slice(&chunk);
         if bytes.len() as u64 > options.max_bytes {

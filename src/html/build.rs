@@ -4,12 +4,14 @@ use ego_tree::NodeId;
 use ego_tree::iter::Edge;
 use scraper::{ElementRef, Html, Node};
 
+use super::notes::Notes;
 use super::{CleanOptions, remove};
 use crate::domain::{Block, BlockKind, Document, Removed, Section};
 
 /// The document of a parsed body.
 pub(super) fn build(html: &Html, options: &CleanOptions) -> Document {
     let mut builder = Builder::new(options);
+    let notes = Notes::find(html, options);
     let mut skip: Option<NodeId> = None;
     for edge in html.tree.root().traverse() {
         match edge {
@@ -23,6 +25,13 @@ pub(super) fn build(html: &Html, options: &CleanOptions) -> Document {
                         let Some(element) = ElementRef::wrap(node) else { continue };
                         if let Some(reason) = remove::reason(element, options) {
                             builder.remove(reason, element);
+                            skip = Some(node.id());
+                        } else if notes.moved.contains(&node.id()) {
+                            // It is read where its reference stands.
+                            builder.flush_block(element);
+                            skip = Some(node.id());
+                        } else if let Some(note) = notes.at.get(&node.id()) {
+                            builder.note(note);
                             skip = Some(node.id());
                         } else {
                             builder.open(element);
@@ -153,6 +162,19 @@ impl<'a> Builder<'a> {
             } else {
                 self.buffer.push(character);
             }
+        }
+    }
+
+    /// A footnote where its reference stands.
+    fn note(&mut self, text: &str) {
+        self.space();
+        self.text(&format!("(note: {text})"));
+    }
+
+    /// Ends the running block if an element that is passed over would have.
+    fn flush_block(&mut self, element: ElementRef<'_>) {
+        if is_block(element.value().name()) && !self.in_cell() {
+            self.flush();
         }
     }
 

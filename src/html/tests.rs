@@ -46,6 +46,22 @@ fn headings_stand_wherever_they_stand() {
 }
 
 #[test]
+fn footnotes_stand_at_their_place() {
+    let text = outline(&read(
+        "<p>The keel is oak<sup><a href=#fn1 id=fnref1 class=footnote-ref>1</a></sup>, sawn \
+         green<a class=footnote-anchor id=footnote-anchor-2 href=#footnote-2>2</a>. See \
+         <a href=#fn1>1</a> and <a href=#part>the part</a>.</p><ul><li>pine<a role=doc-noteref \
+         href=#n3>[3]</a></ul><h2 id=part>Part</h2><p>End<sup><a href=#gone>4</a></sup></p>\
+         <section class=footnotes><ol><li id=fn1><p>From the <i>old</i> pier. \
+         <a href=#fnref1>↩︎</a></p></ol></section>\
+         <div class=footnote><a id=footnote-2 href=#footnote-anchor-2 class=footnote-number>2</a>\
+         <div class=footnote-content><p>Within a week.</p><p>Or two.</p></div></div>\
+         <p id=n3>3. Knotty.</p><p>After.</p>",
+    ));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn lists_code_tables_quotes_and_captions() {
     let text = outline(&read(
         "<ol start=3><li>three<ul><li>inner<li><p>two</p><p>paragraphs</p></ul><li>four</ol>\

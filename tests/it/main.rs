@@ -6,4 +6,5 @@ mod bad_input;
 mod contract;
 mod eval;
 mod read;
+mod sources;
 mod support;

@@ -229,6 +229,11 @@ pub fn item(n: usize, title: &str, html: &str) -> String {
 
 /// A loopback HTTP server that answers each request by a function of its path; its address.
 pub fn serve(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> String {
+    serve_requests(move |request| answer(request.split(' ').nth(1).unwrap_or("/")))
+}
+
+/// As [`serve`], by a function of the whole request.
+pub fn serve_requests(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let answer = Arc::new(answer);
@@ -252,9 +257,7 @@ fn respond(mut stream: TcpStream, answer: &dyn Fn(&str) -> Vec<u8>) -> std::io::
             n => request.extend_from_slice(&buffer[..n]),
         }
     }
-    let request = String::from_utf8_lossy(&request);
-    let path = request.split(' ').nth(1).unwrap_or("/");
-    stream.write_all(&answer(path))
+    stream.write_all(&answer(&String::from_utf8_lossy(&request)))
 }
 
 /// An HTTP answer.
