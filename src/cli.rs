@@ -306,6 +306,9 @@ pub struct EvalRun {
     /// Only the first questions
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Only this many questions, drawn by a fixed seed
+    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    pub sample: Option<usize>,
     /// Begin anew, even if a run of the same settings was broken off
     #[arg(long)]
     pub fresh: bool,

@@ -19,7 +19,7 @@ use crate::eval::compare::{self, Verdict};
 use crate::eval::run::{self, Bench, Folder, Manifest};
 use crate::eval::score::{HEADLINE, Summary};
 use crate::eval::set::{self, Question, QuestionSet};
-use crate::eval::{beir, goldens, report};
+use crate::eval::{beir, goldens, report, stats};
 use crate::fetch::{Cursor, IMPORTED, Kind};
 use crate::index::{self, Held, Index};
 use crate::library::{Found, Item, Library};
@@ -99,6 +99,7 @@ fn run_set(app: &App<'_>, args: &EvalRun) -> Result<Outcome> {
         clean: &config.clean,
         chunk: &config.chunk,
         template: &template,
+        min_confidence: config.answer.min_confidence,
         filter: &corpus.filter,
         events: &events,
         cancel: app.cancel,
@@ -108,7 +109,7 @@ fn run_set(app: &App<'_>, args: &EvalRun) -> Result<Outcome> {
     let is_wanted = |question: &Question| {
         args.split.as_ref().is_none_or(|split| question.split.as_ref() == Some(split))
     };
-    let questions: Vec<_> = set
+    let mut questions: Vec<_> = set
         .questions
         .iter()
         .zip(gold)
@@ -116,6 +117,9 @@ fn run_set(app: &App<'_>, args: &EvalRun) -> Result<Outcome> {
         .filter(|(question, _)| is_wanted(question))
         .take(args.limit.unwrap_or(usize::MAX))
         .collect();
+    if let Some(sample) = args.sample {
+        questions = stats::sample(questions, sample);
+    }
     if questions.is_empty() {
         return Err(Error::new(ErrorKind::Usage, format!("no question of {} is meant", set.name))
             .hint("leave out --split, or name one that the set has"));
@@ -199,8 +203,9 @@ fn manifest(
         [live.articles, live.chunks],
         template.hash(),
         args.split,
-        questions,
+        [Some(questions), args.limit, args.sample],
         args.retrieval_only,
+        config.answer.min_confidence,
     ]);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     Ok(Manifest {
@@ -302,6 +307,7 @@ fn check(app: &App<'_>, args: &EvalCheck) -> Result<Outcome> {
         clean: &config.clean,
         chunk: &config.chunk,
         template: &template,
+        min_confidence: config.answer.min_confidence,
         filter: &corpus.filter,
         events: &events,
         cancel: app.cancel,

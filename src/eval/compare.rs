@@ -132,6 +132,7 @@ mod tests {
                     question: "?".into(),
                     answerable: true,
                     confidence: 0.5,
+                    declined: false,
                     ranking: Some(Levels { section, ..Levels::default() }),
                     found: vec![],
                     ranked: vec![],

@@ -108,6 +108,26 @@ pub fn risk_coverage(answers: &[(f64, bool)]) -> (Vec<(f64, f64)>, f64) {
     (points, area)
 }
 
+/// The area under the ROC curve of a score that is to be high where the second value is true: how
+/// often a true one scores above a false one, ties counting half (Mann and Whitney, 1947). `None`
+/// if only one of them is there.
+pub fn auroc(scores: &[(f64, bool)]) -> Option<f64> {
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut wins, mut below, mut trues) = (0.0, 0usize, 0usize);
+    let mut at = 0;
+    while at < sorted.len() {
+        let end = at + sorted[at..].iter().take_while(|(score, _)| *score == sorted[at].0).count();
+        let tied = sorted[at..end].iter().filter(|(_, is)| *is).count();
+        let others = end - at - tied;
+        wins += tied as f64 * (below as f64 + others as f64 / 2.0);
+        below += others;
+        trues += tied;
+        at = end;
+    }
+    (trues > 0 && below > 0).then(|| wins / (trues as f64 * below as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -138,6 +158,13 @@ mod tests {
         let (points, area) = risk_coverage(&[(0.9, true), (0.2, false), (0.5, true)]);
         assert_eq!(points.last(), Some(&(1.0, 1.0 / 3.0)));
         assert!((area - 1.0 / 9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn auroc_counts_pairs() {
+        assert_eq!(auroc(&[(0.9, true), (0.5, false), (0.4, true), (0.1, false)]), Some(0.75));
+        assert_eq!(auroc(&[(0.5, true), (0.5, false)]), Some(0.5));
+        assert_eq!(auroc(&[(0.5, true)]), None);
     }
 
     proptest! {

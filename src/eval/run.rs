@@ -80,6 +80,8 @@ pub struct Bench<'a> {
     pub chunk: &'a ChunkOptions,
     /// The prompt.
     pub template: &'a Template,
+    /// Below this score a question is declined without the LLM.
+    pub min_confidence: f64,
     /// Which chunks may be found.
     pub filter: &'a Filter,
     /// Where progress goes.
@@ -428,6 +430,7 @@ fn empty(question: &Question, gold: &[Place]) -> QuestionResult {
         question: question.question.clone(),
         answerable: question.answerable,
         confidence: 0.0,
+        declined: false,
         ranking: None,
         found: Vec::new(),
         ranked: Vec::new(),
@@ -456,6 +459,7 @@ fn one(
     let searched = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut result = empty(question, gold);
     result.confidence = f64::from(answer::confidence(&hits));
+    result.declined = result.confidence < bench.min_confidence;
     result.ranking = question.answerable.then(|| score::levels(&hits, gold));
     result.found = hits
         .iter()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics::{self, Ranking};
 use super::set::Question;
-use super::stats::{Estimate, bootstrap};
+use super::stats::{Estimate, bootstrap, bootstrap_of};
 use crate::answer::{Answer, Status};
 use crate::domain::{ArticleId, ChunkId, Hit};
 
@@ -95,6 +95,9 @@ pub struct QuestionResult {
     pub answerable: bool,
     /// The score that decides whether the LLM is called.
     pub confidence: f64,
+    /// Whether that score alone declines it.
+    #[serde(default)]
+    pub declined: bool,
     /// Ranking metrics; `None` if it is not answerable.
     pub ranking: Option<Levels>,
     /// The first hits.
@@ -276,10 +279,14 @@ impl QuestionResult {
                 );
             }
         }
+        let flag = |is: bool| f64::from(u8::from(is));
+        let mut put = |name: &str, value: f64| values.push((name.to_owned(), value));
+        if self.error.is_none() {
+            let name = if self.answerable { "score refuses wrongly" } else { "score abstains" };
+            put(name, flag(self.declined));
+        }
         let Some(answer) = &self.answer else { return values };
         let answered = answer.status == Status::Answered;
-        let mut put = |name: &str, value: f64| values.push((name.to_owned(), value));
-        let flag = |is: bool| f64::from(u8::from(is));
         if let Some(right) = self.is_right() {
             put("right", flag(right));
         }
@@ -354,16 +361,23 @@ pub fn summary(results: &[QuestionResult]) -> Summary {
         })
         .collect();
     let (risk_coverage, aurc) = metrics::risk_coverage(&scored);
+    let asked = results.iter().filter(|result| result.error.is_none());
+    let told: Vec<(f64, bool)> =
+        asked.map(|result| (result.confidence, result.answerable)).collect();
+    let mut groups: BTreeMap<String, BTreeMap<String, Estimate>> = values
+        .into_iter()
+        .map(|(group, metrics)| {
+            let estimates = metrics.into_iter().map(|(name, of)| (name, bootstrap(&of)));
+            (group, estimates.collect())
+        })
+        .collect();
+    if let Some(area) = bootstrap_of(&told, metrics::auroc) {
+        groups.entry("all".to_owned()).or_default().insert("score AUROC".to_owned(), area);
+    }
     Summary {
         questions: results.len(),
         failed: results.iter().filter(|result| result.error.is_some()).count(),
-        groups: values
-            .into_iter()
-            .map(|(group, metrics)| {
-                let estimates = metrics.into_iter().map(|(name, of)| (name, bootstrap(&of)));
-                (group, estimates.collect())
-            })
-            .collect(),
+        groups,
         risk_coverage,
         aurc,
         seed: super::stats::SEED,
@@ -371,7 +385,7 @@ pub fn summary(results: &[QuestionResult]) -> Summary {
 }
 
 /// How metrics are shown: these first, in this order.
-pub const HEADLINE: [&str; 16] = [
+pub const HEADLINE: [&str; 19] = [
     "right",
     "facts found",
     "citation precision",
@@ -381,6 +395,9 @@ pub const HEADLINE: [&str; 16] = [
     "abstention recall",
     "refused wrongly",
     "answered wrongly",
+    "score AUROC",
+    "score abstains",
+    "score refuses wrongly",
     "section hit@1",
     "section hit@5",
     "section MRR@10",

@@ -37,6 +37,38 @@ pub fn bootstrap(values: &[f64]) -> Estimate {
     Estimate { mean, low: at(0.025), high: at(0.975), n }
 }
 
+/// A figure of a whole set with its percentile bootstrap interval over the questions (1,000
+/// resamples; those of which it can't be said are left out). `None` if it can't be said of the set.
+pub fn bootstrap_of<T: Copy>(
+    values: &[T],
+    figure: impl Fn(&[T]) -> Option<f64>,
+) -> Option<Estimate> {
+    let mean = figure(values)?;
+    let n = values.len();
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let mut found: Vec<f64> = (0..RESAMPLES / 10)
+        .filter_map(|_| {
+            let drawn: Vec<T> = (0..n).map(|_| values[random.usize(..n)]).collect();
+            figure(&drawn)
+        })
+        .collect();
+    found.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let last = found.len().saturating_sub(1) as f64;
+        found.get((last * share).round() as usize).copied().unwrap_or(mean)
+    };
+    Some(Estimate { mean, low: at(0.025), high: at(0.975), n })
+}
+
+/// `n` of the values, drawn by [`SEED`], in their order.
+pub fn sample<T>(values: Vec<T>, n: usize) -> Vec<T> {
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let drawn: std::collections::HashSet<usize> =
+        random.choose_multiple(0..values.len(), n).into_iter().collect();
+    let numbered = values.into_iter().enumerate().filter(|(at, _)| drawn.contains(at));
+    numbered.map(|(_, value)| value).collect()
+}
+
 /// The difference of two runs over the same questions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
