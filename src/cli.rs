@@ -98,6 +98,11 @@ pub enum Command {
     /// Look at and rebuild the index
     #[command(subcommand)]
     Index(IndexCommand),
+    /// Embed a share of the chunks, for when many machines embed at once
+    #[command(
+        after_help = "Examples:\n  wellread embed --shard 2/8 vectors-2.bin      (on each machine, with a copy of the library)\n  wellread embed --take vectors-1.bin vectors-2.bin …   (where the index is built)"
+    )]
+    Embed(Embed),
     /// Measure retrieval and answers on question sets
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -238,6 +243,20 @@ pub struct Show {
     pub explain: bool,
 }
 
+/// `embed`.
+#[derive(Args, Debug)]
+pub struct Embed {
+    /// Which share, as 2/8: the second of eight
+    #[arg(long, value_name = "I/N", conflicts_with = "take", value_parser = shard)]
+    pub shard: Option<(u32, u32)>,
+    /// Take the vectors of these files into the library instead
+    #[arg(long)]
+    pub take: bool,
+    /// The file that is written, or the files that are taken in
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
 /// `index …`.
 #[derive(Debug, Subcommand)]
 pub enum IndexCommand {
@@ -247,9 +266,47 @@ pub enum IndexCommand {
     /// Build the index anew from the library, beside the live one
     #[command(after_help = "Example:\n  wellread index rebuild")]
     Rebuild,
+    /// Compare the index with the library, both ways
+    #[command(
+        after_help = "Examples:\n  wellread index verify\n  wellread index verify --repair\n\nExits with 1 if something is wrong (and was not repaired)."
+    )]
+    Verify {
+        /// Write anew what is wrong
+        #[arg(long)]
+        repair: bool,
+    },
     /// Go back to the generation before the live one
     #[command(after_help = "Example:\n  wellread index rollback")]
     Rollback,
+    /// Remove old generations and what killed builds left
+    #[command(after_help = "Examples:\n  wellread index prune\n  wellread index prune --all")]
+    Prune {
+        /// The generation before the live one, too: there is no going back then
+        #[arg(long)]
+        all: bool,
+    },
+    /// Write library and live generation into one file
+    #[command(after_help = "Example:\n  wellread index backup wellread-2025-06-01.zip")]
+    Backup {
+        /// A new file
+        file: PathBuf,
+    },
+    /// Put a backup into a data folder that has no library
+    #[command(
+        after_help = "Example:\n  wellread index restore wellread-2025-06-01.zip --data elsewhere/"
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Bring the index to the Qdrant server of store.url
+    #[command(
+        after_help = "Example:\n  WELLREAD_STORE_URL=http://localhost:6334 wellread index push"
+    )]
+    Push,
+    /// Bring the index from a Qdrant server back into the data folder
+    #[command(after_help = "Example:\n  wellread index pull")]
+    Pull,
 }
 
 /// `eval …`.
@@ -402,6 +459,13 @@ pub enum ModelsCommand {
         #[arg(value_name = "MODEL")]
         models: Vec<String>,
     },
+}
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    text.split_once('/')
+        .and_then(|(i, n)| Some((i.trim().parse().ok()?, n.trim().parse().ok()?)))
+        .filter(|(i, n)| (1..=*n).contains(i))
+        .ok_or_else(|| "it must be I/N, as in 2/8".to_owned())
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

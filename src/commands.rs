@@ -3,6 +3,7 @@
 mod app;
 mod ask;
 mod doctor;
+mod embed;
 mod eval;
 mod index;
 mod models;
@@ -101,6 +102,7 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
         Command::Articles(args) => sources::articles(&app, &args),
         Command::Show(args) => sources::show(&app, &args),
         Command::Index(command) => index::run(&app, &command),
+        Command::Embed(args) => embed::run(&app, &args),
         Command::Eval(command) => eval::run(&app, &command),
         Command::Models(command) => models::run(&app, &command),
         Command::Doctor => doctor::run(&app),
@@ -137,6 +139,7 @@ fn flags(global: &Global, command: &Command) -> Vec<(String, String)> {
         | Command::Articles(_)
         | Command::Show(_)
         | Command::Index(_)
+        | Command::Embed(_)
         | Command::Eval(_)
         | Command::Models(_)
         | Command::Doctor

@@ -38,8 +38,27 @@ pub struct Config {
     pub retrieval: RetrievalOptions,
     /// How questions are answered.
     pub answer: AnswerOptions,
+    /// How indexes are built.
+    pub index: IndexOptions,
     /// The Qdrant server, if one is used.
     pub store: StoreChoice,
+}
+
+/// How indexes are built.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexOptions {
+    /// Questions (made as by `eval generate`) that a rebuilt generation is asked before it is made
+    /// live; 0: none.
+    pub golden_queries: usize,
+    /// By how much the share of them that it finds may be below the live generation's, 0 to 1.
+    pub tolerance: f64,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        IndexOptions { golden_queries: 50, tolerance: 0.05 }
+    }
 }
 
 /// Which models.

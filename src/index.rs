@@ -11,8 +11,10 @@
 //!   g000008.building/  one that is being made, or was left by a killed process
 //! ```
 
+mod backup;
 mod build;
 mod layout;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bm25;
 use crate::chunk::{self, ChunkOptions, HeadingPath};
-use crate::domain::{ArticleId, Document, Fingerprint};
+use crate::domain::{ArticleId, Cancel, Document, Events, Fingerprint};
 use crate::error::{Error, ErrorKind, Result};
 use crate::html::{self, CleanOptions, Repeated};
 use crate::library::Library;
@@ -31,8 +33,10 @@ use crate::store::Shape;
 use crate::store::edge::EdgeStore;
 use crate::store::server::{Server, ServerOptions, ServerStore};
 
-pub use build::{Built, Work};
+pub use backup::{Backup, restore};
+pub use build::{Built, Gate, Work};
 pub use layout::Held;
+pub use verify::Verified;
 
 /// What this build writes into a generation's folder and a store's payloads.
 const SCHEMA: u32 = 1;
@@ -85,6 +89,11 @@ impl Index {
         Index { dir, server }
     }
 
+    /// The server that new generations are made on; `None`: they are embedded.
+    fn url(&self) -> Option<&str> {
+        self.server.as_ref().map(|(url, _)| url.as_str())
+    }
+
     /// Its folder.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -129,16 +138,28 @@ impl Index {
     pub fn open(&self, wanted: &Fingerprint) -> Result<(Box<dyn Store>, Held)> {
         let held = layout::hold(&self.dir)?;
         check_fingerprint(&held.generation, wanted)?;
+        Ok((self.open_held(&held)?, held))
+    }
+
+    /// The live generation, whatever made it.
+    ///
+    /// # Errors
+    /// As [`Index::open`], but for what made it.
+    pub fn open_any(&self) -> Result<(Box<dyn Store>, Held)> {
+        let held = layout::hold(&self.dir)?;
+        Ok((self.open_held(&held)?, held))
+    }
+
+    fn open_held(&self, held: &Held) -> Result<Box<dyn Store>> {
         let generation = &held.generation;
-        let store: Box<dyn Store> = match &generation.server {
+        Ok(match &generation.server {
             None => Box::new(EdgeStore::open_reader(&self.dir.join(&generation.id).join("shard"))?),
             Some(url) => {
                 let server = Server::connect(url, &self.server_options(url)?)?;
                 let shape = Shape { dimensions: generation.dimensions };
                 Box::new(ServerStore::open(server, &generation.id, &shape)?)
             }
-        };
-        Ok((store, held))
+        })
     }
 
     fn server_options(&self, url: &str) -> Result<ServerOptions> {
@@ -148,8 +169,25 @@ impl Index {
                 ErrorKind::Config,
                 format!("the live generation is on the server {url}, and store.url is another"),
             )
-            .hint("set store.url to it, or build anew here: wellread index rebuild")),
+            .hint("set store.url to it, or bring the index here: wellread index pull")),
         }
+    }
+
+    /// Removes the generations but the live one and, if it is kept, the one before it, and what
+    /// killed builds left; their names.
+    ///
+    /// # Errors
+    /// If something can't be removed.
+    pub fn prune(
+        &self,
+        work_events: Events<'_>,
+        cancel: &Cancel,
+        keep_parent: bool,
+    ) -> Result<Vec<String>> {
+        let writer = layout::writer(&self.dir, work_events, cancel)?;
+        // Giving out a name clears what was being built.
+        writer.next(&self.dir)?;
+        self.remove_old(&writer, keep_parent)
     }
 
     /// Makes the generation before the live one live again.
@@ -157,7 +195,11 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::Index`] if there is none before it.
     pub fn rollback(&self) -> Result<Generation> {
-        layout::rollback(&self.dir)
+        let generation = layout::rollback(&self.dir)?;
+        if let Some(url) = &generation.server {
+            Server::connect(url, &self.server_options(url)?)?.publish(&generation.id)?;
+        }
+        Ok(generation)
     }
 }
 

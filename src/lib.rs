@@ -1,11 +1,12 @@
 //! wellread: a local knowledge base over articles.
 //!
 //! The modules stand in the order in which data flows; each imports only from those before it.
-//! `domain`, `error` and `seams` are what all share. Reading, chunking, fusion, prompting and
+//! `domain`, `error`, `scratch` and `seams` are what all share. Reading, chunking, fusion, prompting and
 //! citation checking are pure; files, network, models and stores are at the edges.
 
 pub mod domain;
 pub mod error;
+pub mod scratch;
 pub mod seams;
 
 pub mod models;

@@ -17,6 +17,7 @@ pub mod identity;
 mod indexed;
 mod record;
 mod schema;
+mod shards;
 mod sources;
 mod vectors;
 
@@ -25,6 +26,7 @@ pub use identity::{Item, canonical_url, url_key};
 pub use indexed::Pending;
 pub use record::{Found, Recorded};
 pub use schema::VERSION as SCHEMA_VERSION;
+pub use shards::{VectorFile, shard_of, to_file};
 pub use sources::{Learned, RemovedSource, SourceInfo};
 
 /// How long to wait for another process that is writing.
@@ -180,6 +182,18 @@ impl Library {
             work(&tx)
         };
         run().map_err(|error| self.error(doing, error))
+    }
+
+    /// Writes a copy of the library, as it is at one instant, into a new file.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn snapshot(&self, to: &Path) -> Result<()> {
+        let path = to.to_string_lossy();
+        self.connection
+            .execute("VACUUM INTO ?1", [path.as_ref()])
+            .map(|_| ())
+            .map_err(|error| sql_error(to, "cannot be written", error))
     }
 
     /// Problems that SQLite finds in the file; empty if it is sound. Reads all of it.

@@ -492,11 +492,27 @@ fn write_questions(app: &App<'_>, questions: &[Question]) -> Result<Outcome> {
 
 fn generate(app: &App<'_>, args: &EvalGenerate) -> Result<Outcome> {
     let library = app.library_with(&sources_of(&args.filter)?)?;
+    let questions = goldens_of(app, &library, &filter(&args.filter)?, usize::MAX)?;
+    if questions.is_empty() {
+        app.ui.warning("nothing to make questions from: no article has a link and a title");
+    }
+    write_questions(app, &questions)
+}
+
+/// Questions made from the articles that pass a filter, from `most` of them at the most.
+pub(super) fn goldens_of(
+    app: &App<'_>,
+    library: &Library,
+    filter: &Filter,
+    most: usize,
+) -> Result<Vec<Question>> {
     let mut all = Vec::new();
-    for info in library.articles(&filter(&args.filter)?)? {
+    let infos = library.articles(filter)?;
+    for info in stats::sample(infos, most) {
+        app.cancel.check()?;
         let Some(article) = library.article(&info.meta.id)? else { continue };
         let document =
-            index::document(&library, &info.meta.id, article.revision, &app.settings.config.clean)?;
+            index::document(library, &info.meta.id, article.revision, &app.settings.config.clean)?;
         all.push((article, document));
     }
     let known: Vec<goldens::Known<'_>> = all
@@ -510,9 +526,5 @@ fn generate(app: &App<'_>, args: &EvalGenerate) -> Result<Outcome> {
             })
         })
         .collect();
-    let questions = goldens::generate(&known);
-    if questions.is_empty() {
-        app.ui.warning("nothing to make questions from: no article has a link and a title");
-    }
-    write_questions(app, &questions)
+    Ok(goldens::generate(&known))
 }

@@ -344,9 +344,14 @@ pub fn trec(results: &[QuestionResult]) -> (String, String) {
     (run, qrels)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let cannot = |error| Error::io(format!("cannot write {}", path.display()), error);
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
     file.persist(path).map_err(|error| cannot(error.error))?;

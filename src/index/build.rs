@@ -1,6 +1,6 @@
 //! Library → a new generation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -43,6 +43,9 @@ pub struct Work<'a> {
     pub cancel: &'a Cancel,
 }
 
+/// Looks at a new generation before it is made live, and refuses it by an error.
+pub type Gate<'a> = &'a dyn Fn(&dyn Store) -> Result<()>;
+
 /// What a build did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Built {
@@ -66,7 +69,16 @@ impl Work<'_> {
         fingerprint(&self.embedder.fingerprint(), self.chunk, self.clean)
     }
 
-    fn chunks(&self, id: &ArticleId) -> Result<Option<(Chunks, u32)>> {
+    /// The texts of an article that are embedded.
+    ///
+    /// # Errors
+    /// If it can't be read or cut.
+    pub fn texts(&self, id: &ArticleId) -> Result<Vec<String>> {
+        let chunks = self.chunks(id)?.map(|(cut, _)| cut.chunks).unwrap_or_default();
+        Ok(chunks.into_iter().map(|chunk| chunk.embedded_text).collect())
+    }
+
+    pub(super) fn chunks(&self, id: &ArticleId) -> Result<Option<(Chunks, u32)>> {
         let Some(article) = self.library.article(id)? else { return Ok(None) };
         let document = document(self.library, id, article.revision, self.clean)?;
         let count = |text: &str| self.embedder.count_tokens(text, Purpose::Passage);
@@ -76,9 +88,10 @@ impl Work<'_> {
     }
 }
 
-struct Chunks {
+/// An article, cut.
+pub(super) struct Chunks {
     meta: crate::domain::ArticleMeta,
-    chunks: Vec<Chunk>,
+    pub(super) chunks: Vec<Chunk>,
 }
 
 impl Index {
@@ -89,6 +102,9 @@ impl Index {
     /// the live generation is as it was.
     pub fn update(&self, work: &Work<'_>) -> Result<Built> {
         let is_current = |live: &Generation| -> Result<bool> {
+            if live.server.as_deref() != self.url() {
+                return Ok(false);
+            }
             check_fingerprint(live, &work.fingerprint())?;
             let pending = work.library.pending(&states(&self.articles(live)?))?;
             Ok(pending.is_empty())
@@ -108,23 +124,45 @@ impl Index {
         {
             return Ok(Built { generation: Some(live.id.clone()), ..Built::default() });
         }
-        self.build(&writer, work, live)
+        self.build(&writer, work, live, &BTreeSet::new(), None)
     }
 
-    /// Builds a generation from the library alone, and makes it live.
+    /// Builds a generation from the library alone, and makes it live if `gate` lets it.
     ///
     /// # Errors
-    /// If a part fails, and then the live generation is as it was.
-    pub fn rebuild(&self, work: &Work<'_>) -> Result<Built> {
+    /// If a part fails or the gate refuses, and then the live generation is as it was.
+    pub fn rebuild(&self, work: &Work<'_>, gate: Option<Gate<'_>>) -> Result<Built> {
         let writer = layout::writer(&self.dir, work.events, work.cancel)?;
-        self.build(&writer, work, None)
+        self.build(&writer, work, None, &BTreeSet::new(), gate)
     }
 
-    fn build(&self, writer: &Writer, work: &Work<'_>, base: Option<Generation>) -> Result<Built> {
+    /// Writes articles of the live generation anew that are not what they should be.
+    ///
+    /// # Errors
+    /// As [`Index::update`].
+    pub fn repair(&self, work: &Work<'_>, damaged: &BTreeSet<ArticleId>) -> Result<Built> {
+        let writer = layout::writer(&self.dir, work.events, work.cancel)?;
+        let live = self.live()?;
+        self.build(&writer, work, live, damaged, None)
+    }
+
+    fn build(
+        &self,
+        writer: &Writer,
+        work: &Work<'_>,
+        base: Option<Generation>,
+        damaged: &BTreeSet<ArticleId>,
+        gate: Option<Gate<'_>>,
+    ) -> Result<Built> {
+        // A generation that lies elsewhere is no base: all of it is written where it is to be.
+        let base = base.filter(|base| base.server.as_deref() == self.url());
         let mut held = match &base {
             Some(base) => self.articles(base)?,
             None => HeldArticles::new(),
         };
+        for id in damaged {
+            held.insert(id.clone(), HeldArticle { state: String::new(), chunks: 0 });
+        }
         let pending = work.library.pending(&states(&held))?;
         let id = writer.next(&self.dir)?;
         // A server's collection is brought up to date where it is: article by article, each
@@ -136,7 +174,8 @@ impl Index {
         let finished = filled
             .and_then(|()| store.flush())
             .and_then(|()| check(store.as_ref(), &held))
-            .and_then(|()| spot_check(work, &built));
+            .and_then(|()| spot_check(work, &built))
+            .and_then(|()| gate.map_or(Ok(()), |gate| gate(store.as_ref())));
         drop(store);
         let building = layout::building(&self.dir, &id);
         if let Err(error) = finished {
@@ -172,16 +211,33 @@ impl Index {
             if let Some((url, options)) = &self.server {
                 Server::connect(url, options)?.publish(&generation.id)?;
             }
-            for old in writer.prune(&self.dir)? {
-                if let (Some(url), Some((ours, options))) = (&old.server, &self.server)
-                    && url == ours
-                {
-                    Server::connect(url, options)?.delete(&old.id)?;
-                }
-            }
+            self.remove_old(writer, true)?;
         }
         built.generation = Some(generation.id);
         Ok(built)
+    }
+
+    /// Removes generations that are neither live nor, if it is kept, the one before, with their
+    /// collections and with what killed builds left.
+    pub(super) fn remove_old(&self, writer: &Writer, keep_parent: bool) -> Result<Vec<String>> {
+        let mut removed: Vec<String> = Vec::new();
+        for old in writer.prune(&self.dir, keep_parent)? {
+            removed.push(old.id);
+        }
+        let Some((url, options)) = &self.server else { return Ok(removed) };
+        // Collections of ours that no generation knows were left by killed builds, too.
+        let server = Server::connect(url, options)?;
+        let known: BTreeSet<String> =
+            self.generations()?.into_iter().map(|generation| generation.id).collect();
+        for id in server.generations()? {
+            if !known.contains(&id) {
+                server.delete(&id)?;
+                if !removed.contains(&id) {
+                    removed.push(id);
+                }
+            }
+        }
+        Ok(removed)
     }
 
     fn store(
@@ -272,7 +328,7 @@ impl Index {
     }
 }
 
-fn states(held: &HeldArticles) -> BTreeMap<&ArticleId, &str> {
+pub(super) fn states(held: &HeldArticles) -> BTreeMap<&ArticleId, &str> {
     held.iter().map(|(id, article)| (id, article.state.as_str())).collect()
 }
 

@@ -276,13 +276,14 @@ impl Writer {
         sync_dir(dir)
     }
 
-    /// Removes the generations that are neither live nor the one before it, and that nobody reads;
-    /// their names.
-    pub(super) fn prune(&self, dir: &Path) -> Result<Vec<Generation>> {
+    /// Removes the generations that are neither live nor, if it is kept, the one before it, and that
+    /// nobody reads.
+    pub(super) fn prune(&self, dir: &Path, keep_parent: bool) -> Result<Vec<Generation>> {
         let Some(live) = live(dir)? else { return Ok(Vec::new()) };
         let mut removed = Vec::new();
         for generation in generations(dir)? {
-            if generation.id == live.id || Some(&generation.id) == live.parent.as_ref() {
+            let is_parent = Some(&generation.id) == live.parent.as_ref();
+            if generation.id == live.id || (is_parent && keep_parent) {
                 continue;
             }
             let folder = dir.join(&generation.id);
@@ -332,7 +333,7 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Makes a folder with all in it durable.
-fn sync_tree(path: &Path) -> Result<()> {
+pub(super) fn sync_tree(path: &Path) -> Result<()> {
     let cannot = |error| Error::io("cannot write the index to the disk", error);
     for entry in fs_err::read_dir(path).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
@@ -345,13 +346,26 @@ fn sync_tree(path: &Path) -> Result<()> {
     sync_dir(path)
 }
 
-fn sync_dir(path: &Path) -> Result<()> {
+pub(super) fn sync_dir(path: &Path) -> Result<()> {
     #[cfg(unix)]
     fs_err::File::open(path)
         .and_then(|dir| dir.sync_all())
         .map_err(|error| Error::io("cannot write the index to the disk", error))?;
     let _: &Path = path;
     Ok(())
+}
+
+/// Points to the one generation of a folder that was unpacked, if it can be read.
+pub(super) fn check_restored(dir: &Path, id: &str) -> Result<()> {
+    if !is_name(id) {
+        return Err(damaged(&format!("{id} is no generation")));
+    }
+    let generation = record(dir, id)?;
+    articles(dir, &generation)?;
+    let alone = Generation { parent: None, ..generation };
+    write_json(&dir.join(id).join(RECORD), &alone)?;
+    fs_err::write(dir.join(CURRENT), id)
+        .map_err(|error| Error::io("cannot switch the index", error))
 }
 
 /// Where a generation that is being made lies.

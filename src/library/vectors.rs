@@ -70,16 +70,16 @@ impl Library {
     }
 }
 
-fn text_hash(text: &str) -> [u8; 32] {
+pub(super) fn text_hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-fn to_bytes(vector: &[f32]) -> Vec<u8> {
+pub(super) fn to_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// `None` if the bytes are no vector of finite numbers: then the text is embedded again.
-fn from_bytes(bytes: &[u8]) -> Option<Vec<f32>> {
+pub(super) fn from_bytes(bytes: &[u8]) -> Option<Vec<f32>> {
     let (chunks, rest) = bytes.as_chunks::<4>();
     let vector: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
     (rest.is_empty() && !vector.is_empty() && vector.iter().all(|v| v.is_finite()))

@@ -22,6 +22,7 @@ use serde_json::Value;
 use super::{DENSE, SPARSE, Shape, TIES, payload, ranked};
 use crate::domain::{ArticleId, Filter, Hit, Point};
 use crate::error::{Error, ErrorKind, Result};
+use crate::scratch::Scratch;
 use crate::seams::{Query, Select, Store, Stored};
 
 /// Points written with one call.
@@ -36,7 +37,7 @@ pub struct EdgeStore {
     /// There until this is dropped. Dropping a shard writes it: a reader's is forgotten instead.
     shard: Option<EdgeShard>,
     /// A reader's private folder.
-    private: Option<tempfile::TempDir>,
+    private: Option<Scratch>,
 }
 
 impl EdgeStore {
@@ -78,7 +79,7 @@ impl EdgeStore {
     pub fn open_reader(dir: &Path) -> Result<EdgeStore> {
         is_there(dir)?;
         let cannot = |error| Error::io("cannot make a temporary folder to read the index", error);
-        let private = tempfile::Builder::new().prefix("wellread-").tempdir().map_err(cannot)?;
+        let private = Scratch::new_in(&std::env::temp_dir()).map_err(cannot)?;
         let dir = std::path::absolute(dir).map_err(cannot)?;
         for entry in fs_err::read_dir(&dir).map_err(|e| Error::io("cannot read the index", e))? {
             let entry = entry.map_err(|error| Error::io("cannot read the index", error))?;

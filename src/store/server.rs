@@ -202,6 +202,26 @@ impl Server {
         Ok(())
     }
 
+    /// The generations whose collections are on the server.
+    ///
+    /// # Errors
+    /// If the server fails.
+    pub fn generations(&self) -> Result<Vec<String>> {
+        let found =
+            self.call("cannot list collections", || self.client.list_collections())?.collections;
+        let prefix = self.collection("");
+        let is_ours = |id: &str| {
+            id.strip_prefix('g')
+                .is_some_and(|n| n.len() >= 6 && n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        Ok(found
+            .iter()
+            .filter_map(|collection| collection.name.strip_prefix(&prefix))
+            .filter(|id| is_ours(id))
+            .map(str::to_owned)
+            .collect())
+    }
+
     /// The name of a generation's collection.
     pub fn collection(&self, generation: &str) -> String {
         format!("{}-{generation}", self.options.alias)

@@ -1,0 +1,83 @@
+//! Temporary folders that outlive no process for long: one that was killed leaves its folder, and
+//! the next to make one beside it takes that away.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// What the folders' names begin with.
+const PREFIX: &str = "wellread-tmp-";
+/// Held by the folder's owner.
+const LOCK: &str = "owner.lock";
+/// How old a folder without a lock must be: its owner may just be making it.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// A folder that is removed when this is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: tempfile::TempDir,
+    _lock: File,
+}
+
+impl Scratch {
+    /// A new folder in `parent`; those there whose owners are dead are removed.
+    ///
+    /// # Errors
+    /// If it can't be made.
+    pub fn new_in(parent: &Path) -> io::Result<Scratch> {
+        sweep(parent);
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        let lock = File::create(dir.path().join(LOCK))?;
+        lock.lock()?;
+        Ok(Scratch { dir, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// Removes the folders in `parent` whose owners are dead, as far as that can be done.
+pub fn sweep(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let is_abandoned = match File::open(entry.path().join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            Err(_) => entry
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)),
+        };
+        if is_abandoned {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_owner_left_goes_and_what_a_live_one_has_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let live = Scratch::new_in(parent.path()).unwrap();
+        let left = parent.path().join(format!("{PREFIX}dead"));
+        std::fs::create_dir(&left).unwrap();
+        std::fs::write(left.join(LOCK), "").unwrap();
+        let fresh = parent.path().join(format!("{PREFIX}fresh"));
+        std::fs::create_dir(&fresh).unwrap();
+        let other = parent.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        sweep(parent.path());
+        assert!(live.path().exists() && fresh.exists() && other.exists() && !left.exists());
+        let path = live.path().to_owned();
+        drop(live);
+        assert!(!path.exists());
+    }
+}
