@@ -8,11 +8,13 @@ use std::time::Duration;
 use qdrant_client::qdrant::point_id::PointIdOptions;
 use qdrant_client::qdrant::{
     Condition, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
-    DatetimeRange, DeletePointsBuilder, Distance, FieldType, Filter as ServerFilter, Modifier,
-    NamedVectors, PointId, PointStruct, Query as ServerQuery, QueryPointsBuilder,
-    ScrollPointsBuilder, SparseVectorParamsBuilder, SparseVectorsConfigBuilder,
-    TextIndexParamsBuilder, Timestamp, TokenizerType, UpsertPointsBuilder, Vector as ServerVector,
-    VectorInput, VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
+    DatetimeRange, DeletePointsBuilder, Distance, FieldType, Filter as ServerFilter,
+    HnswConfigDiff, Memory, Modifier, NamedVectors, PayloadStorageParams, PointId, PointStruct,
+    QuantizationSearchParamsBuilder, Query as ServerQuery, QueryPointsBuilder,
+    ScalarQuantizationBuilder, ScrollPointsBuilder, SearchParamsBuilder, SparseVectorParamsBuilder,
+    SparseVectorsConfigBuilder, TextIndexParamsBuilder, Timestamp, TokenizerType,
+    UpsertPointsBuilder, Vector as ServerVector, VectorInput, VectorParamsBuilder,
+    VectorsConfigBuilder, vectors_config,
 };
 use qdrant_client::{Payload, Qdrant, QdrantError};
 use serde::{Deserialize, Serialize};
@@ -40,8 +42,24 @@ pub struct ServerOptions {
     pub shards: u32,
     /// Copies of each shard.
     pub replicas: u32,
-    /// Points of one write.
+    /// Copies of a shard that must have a write before it counts.
+    pub write_consistency: u32,
+    /// Read payloads from the disk when they are asked for, and keep none in memory.
+    pub on_disk_payload: bool,
+    /// Keep vectors as bytes in memory (scalar quantisation) and rescore with the whole ones.
+    pub quantization: bool,
+    /// Links of a node of the HNSW graph; 0: the server's own default.
+    pub hnsw_m: u64,
+    /// Neighbours looked at while the graph is built; 0: the server's own default.
+    pub hnsw_ef_construct: u64,
+    /// Neighbours looked at by a search; 0: the server's own default.
+    pub hnsw_ef: u64,
+    /// Compare with every vector and use no graph.
+    pub exact: bool,
+    /// Points of one write at the most.
     pub batch: usize,
+    /// Bytes of one write at the most, about.
+    pub batch_bytes: usize,
 }
 
 impl Default for ServerOptions {
@@ -53,7 +71,15 @@ impl Default for ServerOptions {
             api_key_file: String::new(),
             shards: 1,
             replicas: 1,
+            write_consistency: 1,
+            on_disk_payload: true,
+            quantization: false,
+            hnsw_m: 0,
+            hnsw_ef_construct: 0,
+            hnsw_ef: 0,
+            exact: false,
             batch: 128,
+            batch_bytes: 8 << 20,
         }
     }
 }
@@ -261,13 +287,26 @@ impl ServerStore {
                 SPARSE,
                 SparseVectorParamsBuilder::default().modifier(Modifier::Idf),
             );
-            server.client.create_collection(
-                CreateCollectionBuilder::new(name.clone())
-                    .vectors_config(dense)
-                    .sparse_vectors_config(sparse)
-                    .shard_number(server.options.shards)
-                    .replication_factor(server.options.replicas),
-            )
+            let options = &server.options;
+            let memory = if options.on_disk_payload { Memory::Cold } else { Memory::Cached };
+            let mut request = CreateCollectionBuilder::new(name.clone())
+                .vectors_config(dense)
+                .sparse_vectors_config(sparse)
+                .shard_number(options.shards)
+                .replication_factor(options.replicas)
+                .write_consistency_factor(options.write_consistency)
+                .payload(PayloadStorageParams { memory: Some(memory.into()) })
+                .hnsw_config(HnswConfigDiff {
+                    m: (options.hnsw_m > 0).then_some(options.hnsw_m),
+                    ef_construct: (options.hnsw_ef_construct > 0)
+                        .then_some(options.hnsw_ef_construct),
+                    ..HnswConfigDiff::default()
+                });
+            if options.quantization {
+                request = request
+                    .quantization_config(ScalarQuantizationBuilder::default().always_ram(true));
+            }
+            server.client.create_collection(request)
         })?;
         for (field, schema) in payload::indexes() {
             let kind = match schema.as_str() {
@@ -325,6 +364,40 @@ impl ServerStore {
             .hint("run `wellread index rebuild`, or set another store.server.alias"));
         }
         Ok(ServerStore { server, collection: name })
+    }
+}
+
+/// Points in writes of at most `most` points and about `bytes` bytes, one at least.
+fn batches(points: &[Point], most: usize, bytes: usize) -> Vec<&[Point]> {
+    let size = |point: &Point| {
+        4 * point.dense.len() + 8 * point.sparse.indices.len() + point.chunk.text.len() + 500
+    };
+    let (mut batches, mut start, mut weight) = (Vec::new(), 0, 0);
+    for (at, point) in points.iter().enumerate() {
+        let own = size(point);
+        if at > start && (at - start == most || weight + own > bytes) {
+            batches.push(&points[start..at]);
+            (start, weight) = (at, 0);
+        }
+        weight += own;
+    }
+    if start < points.len() {
+        batches.push(&points[start..]);
+    }
+    batches
+}
+
+impl ServerStore {
+    fn search_params(&self) -> SearchParamsBuilder {
+        let options = &self.server.options;
+        let mut params = SearchParamsBuilder::default().exact(options.exact);
+        if options.hnsw_ef > 0 {
+            params = params.hnsw_ef(options.hnsw_ef);
+        }
+        if options.quantization {
+            params = params.quantization(QuantizationSearchParamsBuilder::default().rescore(true));
+        }
+        params
     }
 }
 
@@ -393,7 +466,8 @@ fn article_filter(article: &ArticleId) -> ServerFilter {
 
 impl Store for ServerStore {
     fn upsert(&mut self, points: &[Point]) -> Result<()> {
-        for batch in points.chunks(self.server.options.batch.max(1)) {
+        let options = &self.server.options;
+        for batch in batches(points, options.batch.max(1), options.batch_bytes) {
             let batch = batch.iter().map(point).collect::<Result<Vec<_>>>()?;
             self.server.call("cannot write points", || {
                 self.server.client.upsert_points(
@@ -436,6 +510,7 @@ impl Store for ServerStore {
                 .query(ServerQuery::new_nearest(vector.clone()))
                 .using(name)
                 .limit((limit + TIES) as u64)
+                .params(self.search_params())
                 .with_payload(true);
             if let Some(filter) = server_filter(filter) {
                 request = request.filter(filter);

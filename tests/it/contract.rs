@@ -17,6 +17,7 @@ use wellread::store::Shape;
 use wellread::store::edge::EdgeStore;
 use wellread::store::server::{Server, ServerOptions, ServerStore};
 
+use crate::qdrant::QdrantServer;
 use crate::support::models_cache;
 
 fn cancel() -> wellread::domain::Cancel {
@@ -337,16 +338,20 @@ fn a_folder_without_a_store_is_said_to_have_none() {
     assert_eq!(EdgeStore::open(&dir.path().join("no")).err().unwrap().kind(), ErrorKind::Index);
 }
 
-/// Against the server that `WELLREAD_TEST_QDRANT_URL` names; without one there is nothing to test.
+/// Against Qdrant's protocol over loopback, and the server that `WELLREAD_TEST_QDRANT_URL` names, if
+/// it names one.
 #[test]
 fn a_server_holds_the_store_contract() {
-    let Ok(url) = std::env::var("WELLREAD_TEST_QDRANT_URL") else {
-        eprintln!("passed over: WELLREAD_TEST_QDRANT_URL names no Qdrant server");
-        return;
-    };
+    server_contract(&QdrantServer::start().url);
+    if let Ok(url) = std::env::var("WELLREAD_TEST_QDRANT_URL") {
+        server_contract(&url);
+    }
+}
+
+fn server_contract(url: &str) {
     let alias = format!("wellread-test-{}", std::process::id());
     let options = ServerOptions { alias, ..ServerOptions::default() };
-    let server = || Server::connect(&url, &options).unwrap();
+    let server = || Server::connect(url, &options).unwrap();
     let mut store = ServerStore::create(server(), "g000001", &SHAPE).unwrap();
     store_contract(&mut store);
     assert!(ServerStore::create(server(), "g000001", &SHAPE).is_err());
@@ -355,6 +360,9 @@ fn a_server_holds_the_store_contract() {
     assert_eq!(server().live().unwrap(), None);
     server().publish("g000001").unwrap();
     assert_eq!(server().live().unwrap(), Some(server().collection("g000001")));
+    assert_eq!(server().generations().unwrap(), ["g000001"]);
+    server().delete("g000001").unwrap();
+    assert!(server().generations().unwrap().is_empty());
     server().delete("g000001").unwrap();
 }
 

@@ -5,6 +5,7 @@ mod answers;
 mod bad_input;
 mod contract;
 mod eval;
+mod qdrant;
 mod read;
 mod sources;
 mod support;

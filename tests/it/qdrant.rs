@@ -1,0 +1,658 @@
+//! Qdrant's gRPC protocol over loopback, for tests: the server traits that `qdrant-client`
+//! generates, over `qdrant-edge` shards. What a real server does beyond what wellread asks of it
+//! (clusters, snapshots, other kinds of queries) is answered with "unimplemented".
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use qdrant_client::qdrant::{
+    self as grpc, alias_operations, collections_server, condition, r#match, point_id,
+    points_selector, points_server, query, vector, vector_input, vectors, vectors_config,
+    with_payload_selector,
+};
+use qdrant_edge as edge;
+use serde_json::{Value, json};
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, async_trait};
+
+/// A server in this process, with what it can be told to do wrong.
+pub struct QdrantServer {
+    pub url: String,
+    state: Arc<State>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct State {
+    dir: tempfile::TempDir,
+    key: Option<String>,
+    collections: Mutex<BTreeMap<String, Collection>>,
+    aliases: Mutex<BTreeMap<String, String>>,
+    /// Writes until one fails, from 1; 0: none fails.
+    fail_after: AtomicUsize,
+    /// How many writes fail then.
+    failures: AtomicUsize,
+    writes: AtomicUsize,
+}
+
+struct Collection {
+    shard: edge::EdgeShard,
+    created: grpc::CreateCollection,
+    path: PathBuf,
+}
+
+impl QdrantServer {
+    pub fn start() -> QdrantServer {
+        QdrantServer::with_key(None)
+    }
+
+    pub fn with_key(key: Option<&str>) -> QdrantServer {
+        let state = Arc::new(State {
+            dir: tempfile::tempdir().unwrap(),
+            key: key.map(str::to_owned),
+            collections: Mutex::default(),
+            aliases: Mutex::default(),
+            fail_after: AtomicUsize::new(0),
+            failures: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+        });
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (ready, address) = std::sync::mpsc::channel();
+        let served = Arc::clone(&state);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+                ready.send(incoming.local_addr().unwrap()).unwrap();
+                let service = Service(served);
+                let big = 64 << 20;
+                let points = points_server::PointsServer::new(service.clone())
+                    .max_decoding_message_size(big)
+                    .max_encoding_message_size(big);
+                tonic::transport::Server::builder()
+                    .add_service(collections_server::CollectionsServer::new(service))
+                    .add_service(points)
+                    .serve_with_incoming_shutdown(incoming, async {
+                        let _ = stopped.await;
+                    })
+                    .await
+                    .unwrap();
+            });
+            runtime.shutdown_timeout(Duration::from_millis(100));
+        });
+        let address: std::net::SocketAddr = address.recv().unwrap();
+        QdrantServer {
+            url: format!("http://{address}"),
+            state,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// The names of the collections.
+    pub fn collections(&self) -> Vec<String> {
+        self.state.collections.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// Where an alias points.
+    pub fn alias(&self, name: &str) -> Option<String> {
+        self.state.aliases.lock().unwrap().get(name).cloned()
+    }
+
+    /// What a collection was made with.
+    pub fn created(&self, name: &str) -> grpc::CreateCollection {
+        self.state.collections.lock().unwrap()[name].created.clone()
+    }
+
+    /// After `writes` more writes, `count` of them are answered with "unavailable".
+    pub fn fail(&self, writes: usize, count: usize) {
+        self.state.writes.store(0, Ordering::SeqCst);
+        self.state.fail_after.store(writes + 1, Ordering::SeqCst);
+        self.state.failures.store(count, Ordering::SeqCst);
+    }
+}
+
+impl Drop for QdrantServer {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        // Connections that clients keep open are not waited for.
+        drop(self.thread.take());
+    }
+}
+
+#[derive(Clone)]
+struct Service(Arc<State>);
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Service {
+    #[allow(clippy::result_large_err)]
+    fn allow<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let given = request.metadata().get("api-key").and_then(|key| key.to_str().ok());
+        match &self.0.key {
+            Some(key) if given != Some(key.as_str()) => {
+                Err(Status::permission_denied("Must provide an API key"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    #[allow(clippy::result_large_err)]
+    fn write(&self) -> Result<(), Status> {
+        let state = &self.0;
+        let at = state.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        let from = state.fail_after.load(Ordering::SeqCst);
+        if from > 0 && at >= from && at < from + state.failures.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("told to fail"));
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::result_large_err)]
+    fn with<T>(
+        &self,
+        name: &str,
+        use_it: impl FnOnce(&mut Collection) -> Result<T, String>,
+    ) -> Result<T, Status> {
+        let name = match self.0.aliases.lock().unwrap().get(name) {
+            Some(target) => target.clone(),
+            None => name.to_owned(),
+        };
+        let mut all = self.0.collections.lock().unwrap();
+        let collection = all.get_mut(&name).ok_or_else(|| {
+            Status::not_found(format!("Not found: Collection `{name}` doesn't exist!"))
+        })?;
+        use_it(collection).map_err(Status::internal)
+    }
+}
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn point_id_of(id: Option<grpc::PointId>) -> Result<edge::PointId, String> {
+    match id.and_then(|id| id.point_id_options) {
+        Some(point_id::PointIdOptions::Uuid(text)) => {
+            Ok(edge::PointId::Uuid(uuid::Uuid::parse_str(&text).map_err(said)?))
+        }
+        Some(point_id::PointIdOptions::Num(n)) => Ok(edge::PointId::NumId(n)),
+        None => Err("no id".to_owned()),
+    }
+}
+
+fn grpc_id(id: edge::PointId) -> grpc::PointId {
+    match id {
+        edge::PointId::Uuid(id) => id.to_string().into(),
+        edge::PointId::NumId(n) => n.into(),
+    }
+}
+
+fn payload_of(payload: HashMap<String, grpc::Value>) -> Value {
+    Value::Object(payload.into_iter().map(|(key, value)| (key, value.into_json())).collect())
+}
+
+fn grpc_payload(payload: Option<edge::Payload>) -> HashMap<String, grpc::Value> {
+    let entries = payload.into_iter().flat_map(|payload| payload.0);
+    entries.map(|(key, value)| (key, grpc::Value::try_from(value).unwrap())).collect()
+}
+
+fn instant(at: Option<grpc::Timestamp>) -> Option<Value> {
+    let at = at?;
+    let at = jiff::Timestamp::new(at.seconds, at.nanos).unwrap();
+    Some(json!(at.to_string()))
+}
+
+/// A filter in Qdrant's REST form.
+fn filter_of(filter: Option<grpc::Filter>) -> Result<Option<edge::Filter>, String> {
+    let Some(filter) = filter else { return Ok(None) };
+    let mut must = Vec::new();
+    for one in filter.must {
+        let Some(condition::ConditionOneOf::Field(field)) = one.condition_one_of else {
+            return Err("only conditions on fields are known".to_owned());
+        };
+        let key = field.key;
+        if let Some(range) = field.datetime_range {
+            let bounds: serde_json::Map<String, Value> = [
+                ("lt", instant(range.lt)),
+                ("gt", instant(range.gt)),
+                ("gte", instant(range.gte)),
+                ("lte", instant(range.lte)),
+            ]
+            .into_iter()
+            .filter_map(|(name, at)| Some((name.to_owned(), at?)))
+            .collect();
+            must.push(json!({ "key": key, "range": bounds }));
+            continue;
+        }
+        must.push(match field.r#match.and_then(|wanted| wanted.match_value) {
+            Some(r#match::MatchValue::Keyword(word)) => {
+                json!({ "key": key, "match": { "value": word } })
+            }
+            Some(r#match::MatchValue::Keywords(words)) => {
+                json!({ "key": key, "match": { "any": words.strings } })
+            }
+            Some(r#match::MatchValue::Text(text)) => {
+                json!({ "key": key, "match": { "text": text } })
+            }
+            other => return Err(format!("a match that is not known: {other:?}")),
+        });
+    }
+    serde_json::from_value(json!({ "must": must })).map(Some).map_err(said)
+}
+
+fn point_of(point: grpc::PointStruct) -> Result<edge::PointStruct, String> {
+    let id = point_id_of(point.id)?;
+    let Some(vectors::VectorsOptions::Vectors(named)) =
+        point.vectors.and_then(|vectors| vectors.vectors_options)
+    else {
+        return Err("points have named vectors".to_owned());
+    };
+    let mut all = HashMap::new();
+    for (name, one) in named.vectors {
+        let vector = match one.vector {
+            Some(vector::Vector::Dense(dense)) => edge::Vector::new_dense(dense.data),
+            Some(vector::Vector::Sparse(sparse)) => {
+                edge::Vector::new_sparse(sparse.indices, sparse.values).map_err(said)?
+            }
+            other => return Err(format!("a vector that is not known: {other:?}")),
+        };
+        all.insert(name, vector);
+    }
+    Ok(edge::PointStruct::new(id, edge::Vectors::from(all), payload_of(point.payload)))
+}
+
+fn config_of(request: &grpc::CreateCollection) -> Result<edge::EdgeConfig, String> {
+    let mut config = edge::EdgeConfigBuilder::new();
+    let dense = request.vectors_config.as_ref().and_then(|config| config.config.as_ref());
+    let Some(vectors_config::Config::ParamsMap(map)) = dense else {
+        return Err("collections have named vectors".to_owned());
+    };
+    for (name, params) in &map.map {
+        let size = usize::try_from(params.size).map_err(said)?;
+        let params = edge::EdgeVectorParamsBuilder::new(size, edge::Distance::Cosine).build();
+        config = config.vector(name, params);
+    }
+    for name in request.sparse_vectors_config.iter().flat_map(|config| config.map.keys()) {
+        let params = edge::EdgeSparseVectorParamsBuilder::new().modifier(edge::Modifier::Idf);
+        config = config.sparse_vector(name, params.build());
+    }
+    Ok(config.build())
+}
+
+fn done() -> Response<grpc::PointsOperationResponse> {
+    Response::new(grpc::PointsOperationResponse {
+        result: Some(grpc::UpdateResult {
+            operation_id: Some(1),
+            status: grpc::UpdateStatus::Completed.into(),
+        }),
+        ..Default::default()
+    })
+}
+
+/// The methods of a service that wellread never calls.
+macro_rules! unimplemented {
+    ($($name:ident($request:ident) -> $response:ident;)*) => {
+        $(
+            fn $name<'life, 'async_trait>(
+                &'life self,
+                _: Request<grpc::$request>,
+            ) -> std::pin::Pin<Box<dyn Future<Output = Answer<grpc::$response>> + Send + 'async_trait>>
+            where
+                'life: 'async_trait,
+                Self: 'async_trait,
+            {
+                Box::pin(async { Err(Status::unimplemented(stringify!($name))) })
+            }
+        )*
+    };
+}
+
+#[async_trait]
+impl collections_server::Collections for Service {
+    async fn get(
+        &self,
+        request: Request<grpc::GetCollectionInfoRequest>,
+    ) -> Answer<grpc::GetCollectionInfoResponse> {
+        self.allow(&request)?;
+        let name = request.into_inner().collection_name;
+        let (created, points) = self.with(&name, |collection| {
+            let points = collection.shard.info().points_count;
+            Ok((collection.created.clone(), points))
+        })?;
+        let params = grpc::CollectionParams {
+            shard_number: created.shard_number.unwrap_or(1),
+            vectors_config: created.vectors_config,
+            sparse_vectors_config: created.sparse_vectors_config,
+            replication_factor: created.replication_factor,
+            ..Default::default()
+        };
+        let config = grpc::CollectionConfig { params: Some(params), ..Default::default() };
+        let info = grpc::CollectionInfo {
+            status: grpc::CollectionStatus::Green.into(),
+            config: Some(config),
+            points_count: Some(points as u64),
+            ..Default::default()
+        };
+        Ok(Response::new(grpc::GetCollectionInfoResponse { result: Some(info), time: 0.0 }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<grpc::ListCollectionsRequest>,
+    ) -> Answer<grpc::ListCollectionsResponse> {
+        self.allow(&request)?;
+        let all = self.0.collections.lock().unwrap();
+        let collections =
+            all.keys().map(|name| grpc::CollectionDescription { name: name.clone() }).collect();
+        Ok(Response::new(grpc::ListCollectionsResponse { collections, time: 0.0 }))
+    }
+
+    async fn create(
+        &self,
+        request: Request<grpc::CreateCollection>,
+    ) -> Answer<grpc::CollectionOperationResponse> {
+        self.allow(&request)?;
+        let created = request.into_inner();
+        let mut all = self.0.collections.lock().unwrap();
+        let name = created.collection_name.clone();
+        if all.contains_key(&name) {
+            return Err(Status::already_exists(format!("Collection `{name}` already exists!")));
+        }
+        let path = self.0.dir.path().join(&name);
+        let config = config_of(&created).map_err(Status::invalid_argument)?;
+        std::fs::create_dir_all(&path)?;
+        let shard = edge::EdgeShard::new(&path, config)
+            .map_err(|error| Status::internal(error.to_string()))?;
+        all.insert(name, Collection { shard, created, path });
+        Ok(Response::new(grpc::CollectionOperationResponse { result: true, time: 0.0 }))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<grpc::DeleteCollection>,
+    ) -> Answer<grpc::CollectionOperationResponse> {
+        self.allow(&request)?;
+        let name = request.into_inner().collection_name;
+        let gone = self.0.collections.lock().unwrap().remove(&name);
+        self.0.aliases.lock().unwrap().retain(|_, target| *target != name);
+        let result = gone.is_some();
+        if let Some(Collection { shard, path, .. }) = gone {
+            drop(shard);
+            let _ = std::fs::remove_dir_all(path);
+        }
+        Ok(Response::new(grpc::CollectionOperationResponse { result, time: 0.0 }))
+    }
+
+    async fn update_aliases(
+        &self,
+        request: Request<grpc::ChangeAliases>,
+    ) -> Answer<grpc::CollectionOperationResponse> {
+        self.allow(&request)?;
+        let collections = self.0.collections.lock().unwrap();
+        let mut aliases = self.0.aliases.lock().unwrap();
+        // All or none, as the server does it.
+        let mut changed = aliases.clone();
+        for action in request.into_inner().actions {
+            match action.action {
+                Some(alias_operations::Action::CreateAlias(one)) => {
+                    if !collections.contains_key(&one.collection_name) {
+                        return Err(Status::not_found(one.collection_name));
+                    }
+                    changed.insert(one.alias_name, one.collection_name);
+                }
+                Some(alias_operations::Action::DeleteAlias(one)) => {
+                    changed.remove(&one.alias_name);
+                }
+                other => return Err(Status::unimplemented(format!("{other:?}"))),
+            }
+        }
+        *aliases = changed;
+        Ok(Response::new(grpc::CollectionOperationResponse { result: true, time: 0.0 }))
+    }
+
+    async fn list_aliases(
+        &self,
+        request: Request<grpc::ListAliasesRequest>,
+    ) -> Answer<grpc::ListAliasesResponse> {
+        self.allow(&request)?;
+        let aliases = self.0.aliases.lock().unwrap();
+        let aliases = aliases
+            .iter()
+            .map(|(alias, collection)| grpc::AliasDescription {
+                alias_name: alias.clone(),
+                collection_name: collection.clone(),
+            })
+            .collect();
+        Ok(Response::new(grpc::ListAliasesResponse { aliases, time: 0.0 }))
+    }
+
+    async fn collection_exists(
+        &self,
+        request: Request<grpc::CollectionExistsRequest>,
+    ) -> Answer<grpc::CollectionExistsResponse> {
+        self.allow(&request)?;
+        let name = request.into_inner().collection_name;
+        let exists = self.0.collections.lock().unwrap().contains_key(&name);
+        let result = Some(grpc::CollectionExists { exists });
+        Ok(Response::new(grpc::CollectionExistsResponse { result, time: 0.0 }))
+    }
+
+    unimplemented! {
+        update(UpdateCollection) -> CollectionOperationResponse;
+        list_collection_aliases(ListCollectionAliasesRequest) -> ListAliasesResponse;
+        collection_cluster_info(CollectionClusterInfoRequest) -> CollectionClusterInfoResponse;
+        update_collection_cluster_setup(UpdateCollectionClusterSetupRequest) -> UpdateCollectionClusterSetupResponse;
+        create_shard_key(CreateShardKeyRequest) -> CreateShardKeyResponse;
+        delete_shard_key(DeleteShardKeyRequest) -> DeleteShardKeyResponse;
+        list_shard_keys(ListShardKeysRequest) -> ListShardKeysResponse;
+    }
+}
+
+#[async_trait]
+impl points_server::Points for Service {
+    async fn upsert(
+        &self,
+        request: Request<grpc::UpsertPoints>,
+    ) -> Answer<grpc::PointsOperationResponse> {
+        self.allow(&request)?;
+        self.write()?;
+        let request = request.into_inner();
+        self.with(&request.collection_name, |collection| {
+            let points: Result<Vec<edge::PointStructPersisted>, String> =
+                request.points.into_iter().map(|point| point_of(point).map(Into::into)).collect();
+            let insert = edge::PointInsertOperations::PointsList(points?);
+            let operation = edge::PointOperations::UpsertPoints(insert);
+            collection.shard.update(edge::UpdateOperation::PointOperation(operation)).map_err(said)
+        })?;
+        Ok(done())
+    }
+
+    async fn delete(
+        &self,
+        request: Request<grpc::DeletePoints>,
+    ) -> Answer<grpc::PointsOperationResponse> {
+        self.allow(&request)?;
+        self.write()?;
+        let request = request.into_inner();
+        self.with(&request.collection_name, |collection| {
+            let operation = match request.points.and_then(|points| points.points_selector_one_of) {
+                Some(points_selector::PointsSelectorOneOf::Points(list)) => {
+                    let ids: Result<_, String> =
+                        list.ids.into_iter().map(|id| point_id_of(Some(id))).collect();
+                    edge::PointOperations::DeletePoints { ids: ids? }
+                }
+                Some(points_selector::PointsSelectorOneOf::Filter(filter)) => {
+                    let filter = filter_of(Some(filter))?.unwrap();
+                    edge::PointOperations::DeletePointsByFilter(filter)
+                }
+                None => return Err("nothing is selected".to_owned()),
+            };
+            collection.shard.update(edge::UpdateOperation::PointOperation(operation)).map_err(said)
+        })?;
+        Ok(done())
+    }
+
+    async fn create_field_index(
+        &self,
+        request: Request<grpc::CreateFieldIndexCollection>,
+    ) -> Answer<grpc::PointsOperationResponse> {
+        self.allow(&request)?;
+        let request = request.into_inner();
+        self.with(&request.collection_name, |collection| {
+            let schema = match request.field_type() {
+                grpc::FieldType::Keyword => json!("keyword"),
+                grpc::FieldType::Datetime => json!("datetime"),
+                grpc::FieldType::Text => {
+                    json!({ "type": "text", "tokenizer": "word", "lowercase": true })
+                }
+                other => return Err(format!("an index that is not known: {other:?}")),
+            };
+            let index = edge::CreateIndex {
+                field_name: serde_json::from_value(json!(request.field_name)).map_err(said)?,
+                field_schema: Some(serde_json::from_value(schema).map_err(said)?),
+            };
+            let operation = edge::FieldIndexOperations::CreateIndex(index);
+            collection
+                .shard
+                .update(edge::UpdateOperation::FieldIndexOperation(operation))
+                .map_err(said)
+        })?;
+        Ok(done())
+    }
+
+    async fn scroll(&self, request: Request<grpc::ScrollPoints>) -> Answer<grpc::ScrollResponse> {
+        self.allow(&request)?;
+        let request = request.into_inner();
+        let with_payload = request.with_payload.and_then(|with| with.selector_options);
+        let with_payload = !matches!(
+            with_payload,
+            None | Some(with_payload_selector::SelectorOptions::Enable(false))
+        );
+        self.with(&request.collection_name, |collection| {
+            let (records, next) = collection
+                .shard
+                .scroll(edge::ScrollRequest {
+                    offset: match request.offset {
+                        Some(id) => Some(point_id_of(Some(id))?),
+                        None => None,
+                    },
+                    limit: request.limit.map(|limit| limit as usize),
+                    filter: filter_of(request.filter)?,
+                    with_payload: Some(edge::WithPayloadInterface::Bool(with_payload)),
+                    with_vector: edge::WithVector::Bool(false),
+                    order_by: None,
+                })
+                .map_err(said)?;
+            let result = records
+                .into_iter()
+                .map(|record| grpc::RetrievedPoint {
+                    id: Some(grpc_id(record.id)),
+                    payload: grpc_payload(record.payload),
+                    ..Default::default()
+                })
+                .collect();
+            Ok(Response::new(grpc::ScrollResponse {
+                result,
+                next_page_offset: next.map(grpc_id),
+                ..Default::default()
+            }))
+        })
+    }
+
+    async fn count(&self, request: Request<grpc::CountPoints>) -> Answer<grpc::CountResponse> {
+        self.allow(&request)?;
+        let request = request.into_inner();
+        self.with(&request.collection_name, |collection| {
+            let count = collection
+                .shard
+                .count(edge::CountRequest { filter: filter_of(request.filter)?, exact: true })
+                .map_err(said)?;
+            let result = Some(grpc::CountResult { count: count as u64 });
+            Ok(Response::new(grpc::CountResponse { result, ..Default::default() }))
+        })
+    }
+
+    async fn query(&self, request: Request<grpc::QueryPoints>) -> Answer<grpc::QueryResponse> {
+        self.allow(&request)?;
+        let request = request.into_inner();
+        if !request.prefetch.is_empty() {
+            return Err(Status::unimplemented("prefetch"));
+        }
+        self.with(&request.collection_name, |collection| {
+            let wanted = request.query.and_then(|query| query.variant);
+            let Some(query::Variant::Nearest(input)) = wanted else {
+                return Err("only the nearest points are looked for".to_owned());
+            };
+            let vector = match input.variant {
+                Some(vector_input::Variant::Dense(dense)) => {
+                    edge::VectorInternal::Dense(dense.data)
+                }
+                Some(vector_input::Variant::Sparse(sparse)) => {
+                    edge::Vector::new_sparse(sparse.indices, sparse.values).map_err(said)?.0
+                }
+                other => return Err(format!("a vector that is not known: {other:?}")),
+            };
+            let nearest = edge::NamedQuery { query: vector, using: request.using };
+            let exact = request.params.is_some_and(|params| params.exact.unwrap_or(false));
+            let found = collection
+                .shard
+                .query(edge::QueryRequest {
+                    prefetches: Vec::new(),
+                    query: Some(edge::ScoringQuery::Vector(edge::QueryEnum::Nearest(nearest))),
+                    filter: filter_of(request.filter)?,
+                    score_threshold: None,
+                    limit: request.limit.unwrap_or(10) as usize,
+                    offset: 0,
+                    params: exact.then(|| edge::SearchParams {
+                        exact: true,
+                        ..edge::SearchParams::default()
+                    }),
+                    with_vector: edge::WithVector::Bool(false),
+                    with_payload: edge::WithPayloadInterface::Bool(true),
+                })
+                .map_err(said)?;
+            let result = found
+                .into_iter()
+                .map(|point| grpc::ScoredPoint {
+                    id: Some(grpc_id(point.id)),
+                    payload: grpc_payload(point.payload),
+                    score: point.score,
+                    ..Default::default()
+                })
+                .collect();
+            Ok(Response::new(grpc::QueryResponse { result, ..Default::default() }))
+        })
+    }
+
+    unimplemented! {
+        get(GetPoints) -> GetResponse;
+        update_vectors(UpdatePointVectors) -> PointsOperationResponse;
+        delete_vectors(DeletePointVectors) -> PointsOperationResponse;
+        set_payload(SetPayloadPoints) -> PointsOperationResponse;
+        overwrite_payload(SetPayloadPoints) -> PointsOperationResponse;
+        delete_payload(DeletePayloadPoints) -> PointsOperationResponse;
+        clear_payload(ClearPayloadPoints) -> PointsOperationResponse;
+        delete_field_index(DeleteFieldIndexCollection) -> PointsOperationResponse;
+        create_vector_name(CreateVectorNameRequest) -> PointsOperationResponse;
+        delete_vector_name(DeleteVectorNameRequest) -> PointsOperationResponse;
+        search(SearchPoints) -> SearchResponse;
+        search_batch(SearchBatchPoints) -> SearchBatchResponse;
+        search_groups(SearchPointGroups) -> SearchGroupsResponse;
+        recommend(RecommendPoints) -> RecommendResponse;
+        recommend_batch(RecommendBatchPoints) -> RecommendBatchResponse;
+        recommend_groups(RecommendPointGroups) -> RecommendGroupsResponse;
+        discover(DiscoverPoints) -> DiscoverResponse;
+        discover_batch(DiscoverBatchPoints) -> DiscoverBatchResponse;
+        update_batch(UpdateBatchPoints) -> UpdateBatchResponse;
+        query_batch(QueryBatchPoints) -> QueryBatchResponse;
+        query_groups(QueryPointGroups) -> QueryGroupsResponse;
+        facet(FacetCounts) -> FacetResponse;
+        search_matrix_pairs(SearchMatrixPoints) -> SearchMatrixPairsResponse;
+        search_matrix_offsets(SearchMatrixPoints) -> SearchMatrixOffsetsResponse;
+    }
+}
