@@ -28,8 +28,11 @@ impl Scratch {
     pub fn new_in(parent: &Path) -> io::Result<Scratch> {
         sweep(parent);
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-        let lock = File::create(dir.path().join(LOCK))?;
+        // It gets its name when it is held: one that is not could be taken for a dead owner's.
+        let making = dir.path().join("making.lock");
+        let lock = File::create(&making)?;
         lock.lock()?;
+        std::fs::rename(making, dir.path().join(LOCK))?;
         Ok(Scratch { dir, _lock: lock })
     }
 

@@ -111,7 +111,7 @@ impl Index {
             ZipWriter::new(BufWriter::new(File::create(&partial).map_err(cannot(DOING))?));
         let options = SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Deflated)
-            .compression_level(Some(1))
+            .compression_level(Some(6))
             .large_file(true);
         let mut kept = Vec::with_capacity(files.len());
         for (at, (name, path)) in files.iter().enumerate() {

@@ -229,7 +229,7 @@ impl Index {
         let server = Server::connect(url, options)?;
         let known: BTreeSet<String> =
             self.generations()?.into_iter().map(|generation| generation.id).collect();
-        for id in server.generations()? {
+        for id in server.generations(&layout::owner(&self.dir)?)? {
             if !known.contains(&id) {
                 server.delete(&id)?;
                 if !removed.contains(&id) {
@@ -253,7 +253,11 @@ impl Index {
                 Some(base) if base.server.as_ref() == Some(url) => {
                     Box::new(ServerStore::open(server, &base.id, &shape)?)
                 }
-                _ => Box::new(ServerStore::create(server, id, &shape)?),
+                _ => {
+                    let owner = layout::owner(&self.dir)?;
+                    server.clear(id, &owner)?;
+                    Box::new(ServerStore::create(server, id, &shape, &owner)?)
+                }
             });
         }
         let dir = layout::building(&self.dir, id).join("shard");

@@ -368,6 +368,25 @@ pub(super) fn check_restored(dir: &Path, id: &str) -> Result<()> {
         .map_err(|error| Error::io("cannot switch the index", error))
 }
 
+/// What tells this folder's collections on a server from those of others; made by the first writer.
+pub(super) fn owner(dir: &Path) -> Result<String> {
+    let path = dir.join("owner");
+    match fs_err::read_to_string(&path) {
+        Ok(owner) if !owner.trim().is_empty() => return Ok(owner.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("cannot read the index", error)),
+    }
+    let owner = format!("{:032x}", fastrand::u128(..));
+    let cannot = |error| Error::io("cannot write the index", error);
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(cannot)?;
+    file.write_all(owner.as_bytes()).map_err(cannot)?;
+    file.as_file().sync_all().map_err(cannot)?;
+    file.persist(&path).map_err(|error| cannot(error.error))?;
+    sync_dir(dir)?;
+    Ok(owner)
+}
+
 /// Where a generation that is being made lies.
 pub(super) fn building(dir: &Path, id: &str) -> PathBuf {
     dir.join(format!("{id}{BUILDING}"))

@@ -179,6 +179,7 @@ fn guard<T>(doing: &str, call: impl FnOnce() -> Result<T, OperationError>) -> Re
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "it broke off".to_owned()),
     };
+    let cause = cause.strip_prefix("Service runtime error: ").unwrap_or(&cause).to_owned();
     // The shard gives causes as text alone: the operating system's codes for a full disk, a
     // quota and a file size limit stand in it.
     let is_full = ["os error 28", "os error 27", "os error 122", "No space left"]

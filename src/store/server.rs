@@ -3,6 +3,7 @@
 //! Async stays in here: each call runs on a runtime of its own thread and returns when the server
 //! has answered.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use qdrant_client::qdrant::point_id::PointIdOptions;
@@ -25,6 +26,9 @@ use super::{DENSE, SPARSE, Shape, TIES, payload, ranked};
 use crate::domain::{ArticleId, Filter, Hit, Point};
 use crate::error::{Error, ErrorKind, Result};
 use crate::seams::{Query, Select, Store, Stored};
+
+/// What a collection says of who made it.
+const OWNER: &str = "wellread.owner";
 
 /// How a server is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,24 +232,52 @@ impl Server {
         Ok(())
     }
 
-    /// The generations whose collections are on the server.
+    /// The generations whose collections are on the server and belong to `owner`.
     ///
     /// # Errors
     /// If the server fails.
-    pub fn generations(&self) -> Result<Vec<String>> {
+    pub fn generations(&self, owner: &str) -> Result<Vec<String>> {
         let found =
             self.call("cannot list collections", || self.client.list_collections())?.collections;
         let prefix = self.collection("");
-        let is_ours = |id: &str| {
-            id.strip_prefix('g')
-                .is_some_and(|n| n.len() >= 6 && n.bytes().all(|b| b.is_ascii_digit()))
-        };
-        Ok(found
-            .iter()
-            .filter_map(|collection| collection.name.strip_prefix(&prefix))
-            .filter(|id| is_ours(id))
-            .map(str::to_owned)
-            .collect())
+        let mut ours = Vec::new();
+        for collection in found {
+            let Some(id) = collection.name.strip_prefix(&prefix) else { continue };
+            if self.owner(id)?.as_deref() == Some(owner) {
+                ours.push(id.to_owned());
+            }
+        }
+        Ok(ours)
+    }
+
+    /// Who made a generation's collection, as it says of itself.
+    fn owner(&self, generation: &str) -> Result<Option<String>> {
+        let name = self.collection(generation);
+        let info =
+            self.call("cannot look at a collection", || self.client.collection_info(name.clone()))?;
+        let config = info.result.and_then(|info| info.config);
+        let owner = config.and_then(|mut config| config.metadata.remove(OWNER));
+        Ok(owner.and_then(|owner| owner.into_json().as_str().map(str::to_owned)))
+    }
+
+    /// Deletes a collection that a killed build of the same owner left where a generation is to be
+    /// made.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if there is one of somebody else's.
+    pub fn clear(&self, generation: &str, owner: &str) -> Result<()> {
+        let name = self.collection(generation);
+        if !self.call("cannot look for a collection", || self.client.collection_exists(&name))? {
+            return Ok(());
+        }
+        if self.owner(generation)?.as_deref() != Some(owner) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("collection {name} of {} belongs to another library", self.url),
+            )
+            .hint("set another store.server.alias"));
+        }
+        self.delete(generation)
     }
 
     /// The name of a generation's collection.
@@ -270,11 +302,16 @@ pub struct ServerStore {
 }
 
 impl ServerStore {
-    /// A new collection for a generation.
+    /// A new collection for a generation; `owner` tells it from those of other libraries.
     ///
     /// # Errors
     /// If there is one of this name already, or the server refuses.
-    pub fn create(server: Server, generation: &str, shape: &Shape) -> Result<ServerStore> {
+    pub fn create(
+        server: Server,
+        generation: &str,
+        shape: &Shape,
+        owner: &str,
+    ) -> Result<ServerStore> {
         let name = server.collection(generation);
         server.call("cannot make a collection", || {
             let mut dense = VectorsConfigBuilder::default();
@@ -295,6 +332,7 @@ impl ServerStore {
                 .shard_number(options.shards)
                 .replication_factor(options.replicas)
                 .write_consistency_factor(options.write_consistency)
+                .metadata(HashMap::from([(OWNER.to_owned(), Value::from(owner))]))
                 .payload(PayloadStorageParams { memory: Some(memory.into()) })
                 .hnsw_config(HnswConfigDiff {
                     m: (options.hnsw_m > 0).then_some(options.hnsw_m),
@@ -425,7 +463,7 @@ fn uuid(id: Option<PointId>) -> Result<uuid::Uuid> {
     })
 }
 
-fn object(payload: std::collections::HashMap<String, qdrant_client::qdrant::Value>) -> Value {
+fn object(payload: HashMap<String, qdrant_client::qdrant::Value>) -> Value {
     Value::Object(payload.into_iter().map(|(key, value)| (key, value.into_json())).collect())
 }
 

@@ -172,9 +172,10 @@ fn the_default_llm_holds_the_generator_contract() {
 
 const DIMENSIONS: usize = 8;
 
-fn point(n: u128, article: &str, text: &str) -> Point {
-    let mut dense: Vec<f32> = (0..DIMENSIONS).map(|at| ((n as usize + at) % 5) as f32).collect();
-    dense[n as usize % DIMENSIONS] += 4.0;
+/// A point whose vector depends on its number.
+pub fn point(n: u128, article: &str, text: &str, dimensions: usize) -> Point {
+    let mut dense: Vec<f32> = (0..dimensions).map(|at| ((n as usize + at) % 5) as f32).collect();
+    dense[n as usize % dimensions] += 4.0;
     let length = cosine(&dense, &dense).sqrt();
     dense.iter_mut().for_each(|value| *value /= length);
     Point {
@@ -213,11 +214,11 @@ fn store_contract(store: &mut dyn Store) {
     let all = Filter::default();
     assert!(store.search(&sparse("glue"), &all, 5).unwrap().is_empty());
     let points = [
-        point(1, "a", "the glue hardens in four hours"),
-        point(2, "a", "varnish dries in two days"),
-        point(3, "b", "steam the plank for an hour"),
-        point(4, "b", "glue and glue again and more glue"),
-        point(5, "c", "nothing to see"),
+        point(1, "a", "the glue hardens in four hours", DIMENSIONS),
+        point(2, "a", "varnish dries in two days", DIMENSIONS),
+        point(3, "b", "steam the plank for an hour", DIMENSIONS),
+        point(4, "b", "glue and glue again and more glue", DIMENSIONS),
+        point(5, "c", "nothing to see", DIMENSIONS),
     ];
     store.upsert(&points).unwrap();
     store.upsert(&[]).unwrap();
@@ -279,7 +280,7 @@ fn store_contract(store: &mut dyn Store) {
     // Equal scores are in the order of their ids, wherever the limit cuts.
     let twins: Vec<Point> = (20..30)
         .rev()
-        .map(|n| Point { dense: points[0].dense.clone(), ..point(n, "twins", "twin") })
+        .map(|n| Point { dense: points[0].dense.clone(), ..point(n, "twins", "twin", DIMENSIONS) })
         .collect();
     store.upsert(&twins).unwrap();
     let found = ids(store.search(&Query::Dense(points[0].dense.clone()), &all, 4).unwrap());
@@ -287,7 +288,7 @@ fn store_contract(store: &mut dyn Store) {
     assert_eq!(store.delete(&ArticleId("twins".into())).unwrap(), 10);
 
     // The same id again replaces; deleting takes an article's points and no others.
-    let changed = point(1, "a", "the glue hardens in six hours");
+    let changed = point(1, "a", "the glue hardens in six hours", DIMENSIONS);
     store.upsert(&[changed]).unwrap();
     assert_eq!(store.scan(&Select::All).unwrap().len(), 5);
     assert_eq!(ids(store.search(&sparse("six"), &all, 5).unwrap()), [1]);
@@ -322,7 +323,7 @@ fn the_embedded_store_holds_the_store_contract() {
     drop(readers);
     // A writer goes on where the last one ended.
     let mut store = EdgeStore::open(&shard).unwrap();
-    store.upsert(&[point(1, "a", "changed by a second writer")]).unwrap();
+    store.upsert(&[point(1, "a", "changed by a second writer", DIMENSIONS)]).unwrap();
     store.flush().unwrap();
     drop(store);
     let reader = EdgeStore::open_reader(&shard).unwrap();
@@ -352,17 +353,19 @@ fn server_contract(url: &str) {
     let alias = format!("wellread-test-{}", std::process::id());
     let options = ServerOptions { alias, ..ServerOptions::default() };
     let server = || Server::connect(url, &options).unwrap();
-    let mut store = ServerStore::create(server(), "g000001", &SHAPE).unwrap();
+    let mut store = ServerStore::create(server(), "g000001", &SHAPE, "us").unwrap();
     store_contract(&mut store);
-    assert!(ServerStore::create(server(), "g000001", &SHAPE).is_err());
+    assert!(ServerStore::create(server(), "g000001", &SHAPE, "us").is_err());
     assert!(ServerStore::open(server(), "g000001", &Shape { dimensions: 9 }).is_err());
     assert!(ServerStore::open(server(), "g000009", &SHAPE).is_err());
     assert_eq!(server().live().unwrap(), None);
     server().publish("g000001").unwrap();
     assert_eq!(server().live().unwrap(), Some(server().collection("g000001")));
-    assert_eq!(server().generations().unwrap(), ["g000001"]);
-    server().delete("g000001").unwrap();
-    assert!(server().generations().unwrap().is_empty());
+    assert_eq!(server().generations("us").unwrap(), ["g000001"]);
+    assert!(server().generations("them").unwrap().is_empty());
+    assert!(server().clear("g000001", "them").is_err());
+    server().clear("g000001", "us").unwrap();
+    assert!(server().generations("us").unwrap().is_empty());
     server().delete("g000001").unwrap();
 }
 

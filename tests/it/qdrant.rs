@@ -27,7 +27,6 @@ pub struct QdrantServer {
 }
 
 struct State {
-    dir: tempfile::TempDir,
     key: Option<String>,
     collections: Mutex<BTreeMap<String, Collection>>,
     aliases: Mutex<BTreeMap<String, String>>,
@@ -36,6 +35,8 @@ struct State {
     /// How many writes fail then.
     failures: AtomicUsize,
     writes: AtomicUsize,
+    /// Last: shards are written when they are dropped.
+    dir: tempfile::TempDir,
 }
 
 struct Collection {
@@ -331,7 +332,11 @@ impl collections_server::Collections for Service {
             replication_factor: created.replication_factor,
             ..Default::default()
         };
-        let config = grpc::CollectionConfig { params: Some(params), ..Default::default() };
+        let config = grpc::CollectionConfig {
+            params: Some(params),
+            metadata: created.metadata,
+            ..Default::default()
+        };
         let info = grpc::CollectionInfo {
             status: grpc::CollectionStatus::Green.into(),
             config: Some(config),

@@ -541,7 +541,8 @@ fn mean(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
 }
 
 /// A zip archive of these files.
-fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+/// An archive of files.
+pub fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in files {
         zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();

@@ -1,0 +1,393 @@
+//! The index as something to rely on: verified, repaired, kept, brought elsewhere, killed at any
+//! instant and read all the while.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use wellread::domain::ArticleId;
+use wellread::seams::{Select, Store};
+use wellread::store::edge::EdgeStore;
+
+use crate::support::*;
+
+/// The folder of the live generation's shard.
+pub fn shard(wellread: &Wellread) -> PathBuf {
+    let index = wellread.data().join("index");
+    let live = std::fs::read_to_string(index.join("current")).unwrap();
+    index.join(live.trim()).join("shard")
+}
+
+fn hits(wellread: &Wellread, query: &str) -> serde_json::Value {
+    wellread.json(&["search", "-k", "10", query])["hits"].clone()
+}
+
+#[test]
+fn verify_finds_what_is_missing_foreign_or_wrong_and_repairs_it() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let before = hits(&wellread, "how long does the glue harden");
+    let sound = wellread.json(&["index", "verify"]);
+    assert_eq!(sound["damaged"], serde_json::json!([]));
+    assert!(sound["chunks"].as_u64().unwrap() > 50 && sound["vectors"].as_u64().unwrap() > 50);
+
+    let mut store = EdgeStore::open(&shard(&wellread)).unwrap();
+    let points = store.scan(&Select::All).unwrap();
+    let articles: std::collections::BTreeSet<ArticleId> =
+        points.iter().map(|point| point.article_id.clone()).collect();
+    let mut articles = articles.into_iter();
+    let (lost, turned) = (articles.next().unwrap(), articles.next().unwrap());
+    assert!(store.delete(&lost).unwrap() > 1);
+    // Another article's points where they have no business, and one with a vector of its own.
+    let foreign = crate::contract::point(77, "foreign", "what nobody wrote", 384);
+    store.upsert(&[foreign]).unwrap();
+    let of_turned = store.scan(&Select::Article(turned.clone())).unwrap();
+    let mut wrong = crate::contract::point(1, &turned.0, "turned round", 384);
+    for stored in &of_turned {
+        wrong.chunk.id = stored.chunk_id;
+        store.upsert(&[wrong.clone()]).unwrap();
+    }
+    store.flush().unwrap();
+    drop(store);
+
+    let ran = wellread.run(&["--json", "index", "verify"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(!found["missing"].as_array().unwrap().is_empty(), "{found}");
+    assert_eq!(found["extra"].as_array().unwrap().len(), 1, "{found}");
+    assert!(!found["wrong"].as_array().unwrap().is_empty(), "{found}");
+    assert_eq!(found["damaged"].as_array().unwrap().len(), 3, "{found}");
+    let text = wellread.run(&["index", "verify"]);
+    assert!(text.stdout.contains("wellread index verify --repair"), "{}", text.stdout);
+
+    let repaired = wellread.json(&["index", "verify", "--repair"]);
+    assert_eq!(repaired["repaired"]["embedded"], 0, "{repaired}");
+    assert_eq!(wellread.json(&["index", "verify"])["damaged"], serde_json::json!([]));
+    assert_eq!(hits(&wellread, "how long does the glue harden"), before);
+
+    // A segment that is cut short can't be opened at all.
+    let mut cut = 0;
+    for path in crate::read::files(&shard(&wellread).join("segments")) {
+        let size = std::fs::metadata(&path).unwrap().len();
+        if size > 0 {
+            std::fs::File::options().write(true).open(&path).unwrap().set_len(size / 3).unwrap();
+            cut += 1;
+        }
+    }
+    assert!(cut > 3);
+    wellread.fails(&["search", "glue"], "index");
+    wellread.succeeds(&["index", "verify", "--repair"]);
+    assert_eq!(hits(&wellread, "how long does the glue harden"), before);
+}
+
+#[test]
+fn a_backup_restored_elsewhere_gives_the_same_hits() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let backup = wellread.dir.path().join("kept.zip").display().to_string();
+    wellread.succeeds(&["index", "backup", &backup]);
+    wellread.fails(&["index", "backup", &backup], "is there already");
+    wellread.fails(&["index", "restore", &backup], "is there already");
+
+    let other = Wellread::small();
+    other.succeeds(&["index", "restore", &backup]);
+    for query in ["how long does the glue harden", "what did the engine cost", "steam"] {
+        assert_eq!(hits(&other, query), hits(&wellread, query));
+    }
+    assert_eq!(other.json(&["index", "verify"])["damaged"], serde_json::json!([]));
+    assert_eq!(other.json(&["articles"]), wellread.json(&["articles"]));
+    other.succeeds(&["index", "rebuild"]);
+
+    // Damaged anywhere, cut anywhere, or made to write elsewhere: refused, and nothing is left.
+    let bytes = std::fs::read(&backup).unwrap();
+    let damage = |name: &str, bytes: &[u8]| {
+        let third = Wellread::small();
+        let path = third.file(name, bytes);
+        third.fails(&["index", "restore", &path], "the backup");
+        let left: Vec<_> = std::fs::read_dir(third.data())
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        assert!(left.is_empty(), "{left:?}");
+    };
+    let mut refused = 0;
+    for share in [2, 3, 5, 20] {
+        let at = bytes.len() / share;
+        damage("cut.zip", &bytes[..at]);
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x55;
+        let third = Wellread::small();
+        let path = third.file("flipped.zip", &flipped);
+        let ran = third.run(&["index", "restore", &path]);
+        if ran.code == Some(0) {
+            // It was a byte that says nothing, as that of a file's date.
+            assert_eq!(hits(&third, "steam"), hits(&wellread, "steam"));
+        } else {
+            ran.is_clear_error("the backup");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+    let list = |path: &str| {
+        format!(
+            "{{\"format\":1,\"version\":\"0\",\"created\":\"2025-01-01T00:00:00Z\",\
+             \"generation\":null,\"files\":[{{\"path\":\"{path}\",\"bytes\":1,\"sha256\":\"00\"}}]}}"
+        )
+    };
+    for path in ["../out", "/tmp/out", "index/../../out", "elsewhere"] {
+        let zip = crate::read::zip_of(&[(path, b"x"), ("backup.json", list(path).as_bytes())]);
+        damage("leads-out.zip", &zip);
+    }
+}
+
+#[test]
+fn a_rebuild_that_finds_less_is_not_made_live() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let before = wellread.json(&["index", "status"])["live"].clone();
+    // It finds exactly as much: asked to find more, it is refused.
+    let stderr =
+        wellread.fails(&["index", "rebuild", "--set", "index.tolerance=-0.01"], "not made live");
+    assert!(stderr.contains("golden questions"), "{stderr}");
+    assert_eq!(wellread.json(&["index", "status"])["live"], before);
+    wellread.succeeds(&["index", "rebuild"]);
+    assert_ne!(wellread.json(&["index", "status"])["live"], before);
+}
+
+#[test]
+fn old_generations_go_when_they_are_pruned() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    for _ in 0..3 {
+        wellread.succeeds(&["index", "rebuild"]);
+    }
+    let names = || -> Vec<String> {
+        let status = wellread.json(&["index", "status"]);
+        let all = status["generations"].as_array().unwrap().clone();
+        all.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(), ["g000003", "g000004"]);
+    let index = wellread.data().join("index");
+    std::fs::create_dir(index.join("g000009.building")).unwrap();
+    assert_eq!(wellread.json(&["index", "prune"])["removed"], serde_json::json!([]));
+    assert!(!index.join("g000009.building").exists());
+    assert_eq!(wellread.json(&["index", "prune", "--all"])["removed"][0], "g000003");
+    assert_eq!(names(), ["g000004"]);
+    wellread.fails(&["index", "rollback"], "no generation to go back to");
+}
+
+#[test]
+fn many_machines_embed_and_one_takes_it_all_in() {
+    let main = Wellread::small();
+    let feed = sample_feed();
+    main.succeeds(&["add", &feed]);
+    let wanted = hits(&main, "how long does the glue harden");
+
+    // A library that was read on one machine, copied to two that embed half of it each.
+    let fresh = Wellread::small();
+    read_without_index(&fresh, &feed);
+    let files: Vec<String> = (1..=2)
+        .map(|i| {
+            let machine = Wellread::small();
+            std::fs::create_dir_all(machine.data()).unwrap();
+            let name = "library.sqlite";
+            std::fs::copy(fresh.data().join(name), machine.data().join(name)).unwrap();
+            let file = fresh.dir.path().join(format!("{i}.bin")).display().to_string();
+            let made = machine.json(&["embed", "--shard", &format!("{i}/2"), &file]);
+            assert!(made["embedded"].as_u64().unwrap() > 20, "{made}");
+            // What is embedded is not embedded again.
+            assert_eq!(
+                machine.json(&["embed", "--shard", &format!("{i}/2"), &file])["embedded"],
+                0
+            );
+            file
+        })
+        .collect();
+    fresh.succeeds(&["embed", "--take", &files[0], &files[1]]);
+    assert_eq!(fresh.json(&["index", "rebuild"])["embedded"], 0);
+    // Vectors differ in their last bits by what they were embedded together with.
+    let ids = |hits: &serde_json::Value| -> Vec<String> {
+        let all = hits.as_array().unwrap().iter();
+        all.map(|hit| hit["chunk_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&hits(&fresh, "how long does the glue harden")), ids(&wanted));
+    let broken = fresh.file("broken.bin", &std::fs::read(&files[0]).unwrap()[..5000]);
+    fresh.fails(&["embed", "--take", &broken], "no whole file of vectors");
+    fresh.fails(&["embed", &files[0]], "is not said");
+}
+
+/// Reads a source into the library of a data folder, and makes no index.
+fn read_without_index(wellread: &Wellread, source: &str) {
+    use wellread::{fetch, html, library, sync};
+    std::fs::create_dir_all(wellread.data()).unwrap();
+    let library = library::Library::open(&wellread.data().join("library.sqlite")).unwrap();
+    let reading = sync::Reading {
+        library: &library,
+        fetch: &fetch::FetchOptions::default(),
+        clean: &html::CleanOptions::default(),
+        offline: true,
+        events: &|_| {},
+        cancel: &wellread::domain::Cancel::default(),
+    };
+    sync::sync_source(&reading, &fetch::Source::parse(source).unwrap()).unwrap();
+}
+
+#[test]
+fn a_newer_schema_is_refused_with_a_way_out() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let record = shard(&wellread).parent().unwrap().join("generation.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("\"schema\":1", "\"schema\":99")).unwrap();
+    let stderr = wellread.fails(&["search", "glue"], "newer wellread");
+    assert!(stderr.contains("index rebuild"), "{stderr}");
+    std::fs::write(shard(&wellread).parent().unwrap().join("../current"), "g000777").unwrap();
+    let stderr = wellread.fails(&["search", "glue"], "g000777");
+    assert!(stderr.contains("index rebuild"), "{stderr}");
+    wellread.succeeds(&["index", "rebuild"]);
+    hits(&wellread, "glue");
+}
+
+/// What the first schemas wrote is read as long as there is wellread.
+#[test]
+fn a_data_folder_of_schema_1_is_read() {
+    let wellread = Wellread::small();
+    let kept = project("tests/data/backup_schema_1.zip").display().to_string();
+    wellread.succeeds(&["index", "restore", &kept]);
+    let found = hits(&wellread, "how long does the glue harden");
+    assert!(found[0]["text"].as_str().unwrap().contains("four hours"), "{found}");
+    assert_eq!(wellread.json(&["articles"])["articles"].as_array().unwrap().len(), 2);
+}
+
+/// Eight readers ask without a pause while ten generations are built.
+#[test]
+fn eight_readers_see_one_generation_or_the_next_and_nothing_between() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let query = "how long does the glue harden";
+    let wanted = hits(&wellread, query);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut asked = 0;
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        assert_eq!(hits(&wellread, query), wanted);
+                        asked += 1;
+                    }
+                    asked
+                })
+            })
+            .collect();
+        for _ in 0..10 {
+            wellread.succeeds(&["index", "rebuild", "--set", "index.golden_queries=0"]);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        let asked: usize = readers.into_iter().map(|reader| reader.join().expect("a reader")).sum();
+        println!("{asked} questions during ten rebuilds");
+        assert!(asked >= 8);
+    });
+}
+
+/// Files and folders under one, whose names say that somebody was killed while making them.
+fn orphans(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.contains(".building") || name.contains("tmp") || name.contains(".new")
+        })
+        .collect()
+}
+
+/// Kills the process at random instants of everything that writes. `WELLREAD_TEST_KILLS` says how
+/// often.
+#[test]
+fn killed_at_any_instant_nothing_is_lost_and_the_next_command_works() {
+    let kills: usize =
+        std::env::var("WELLREAD_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(16);
+    let seed = 20250601;
+    let mut random = fastrand::Rng::with_seed(seed);
+    let wellread = Wellread::small();
+    let temporary = wellread.dir.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let wellread = wellread.env("TMPDIR", &temporary.display().to_string());
+    wellread.succeeds(&["add", &sample_feed()]);
+    let vectors = || wellread.json(&["index", "status"])["vectors"].as_u64().unwrap();
+    let articles = || wellread.json(&["articles"])["articles"].as_array().unwrap().len();
+    let (mut acknowledged, mut kept, mut killed, mut post) = (articles(), vectors(), 0, 0);
+    // How long each takes when nobody kills it.
+    let mut lengths = [400u64; 5];
+    while killed < kills {
+        let what = random.usize(0..5);
+        let backup = wellread.dir.path().join(format!("backup-{killed}-{post}.zip"));
+        let path = wellread.dir.path().join("grows.xml");
+        if what < 2 {
+            // A new post, and an edit of an old one.
+            post += 1;
+            let items: String = (0..=post)
+                .map(|n| {
+                    let state = if n == post / 2 { post } else { 0 };
+                    let text = format!("Plank {n} of state {state} is steamed. ").repeat(40);
+                    let sections: String =
+                        (0..6).map(|s| format!("<h2>Part {s}</h2><p>{text}</p>")).collect();
+                    item(n, &format!("Post {n}"), &sections)
+                })
+                .collect();
+            std::fs::write(&path, feed(&items)).unwrap();
+        }
+        let backup = backup.display().to_string();
+        let path = path.display().to_string();
+        let args: Vec<&str> = match what {
+            0 | 1 => vec!["add", &path],
+            2 => vec!["index", "rebuild"],
+            3 => vec!["index", "prune", "--all"],
+            _ => vec!["index", "backup", &backup],
+        };
+        let mut child = wellread.spawn(&args, std::process::Stdio::null());
+        let start = Instant::now();
+        std::thread::sleep(Duration::from_micros(random.u64(0..lengths[what] * 1_100)));
+        let ended = child.try_wait().unwrap().is_some();
+        let _ = child.kill();
+        let output = child.wait_with_output().unwrap();
+        if ended {
+            assert_eq!(output.status.code(), Some(0), "{}", ran(output).stderr);
+            let length = u64::try_from(start.elapsed().as_millis()).unwrap();
+            lengths[what] = (lengths[what] + length.max(50)) / 2;
+        } else {
+            killed += 1;
+            lengths[what] = (lengths[what] + lengths[what] / 8).min(20_000);
+        }
+        // What was there is there, and answers.
+        let found = hits(&wellread, "how long does the glue harden");
+        assert_eq!(found.as_array().unwrap().len(), 10, "{args:?}");
+        let verified = wellread.json(&["index", "verify"]);
+        assert_eq!(verified["damaged"], serde_json::json!([]), "{args:?} {verified}");
+        assert!(articles() >= acknowledged && vectors() >= kept, "{args:?}");
+        (acknowledged, kept) = (articles(), vectors());
+        // The next that writes finishes what was begun and leaves nothing lying about.
+        if what < 2 {
+            wellread.succeeds(&["add", &path]);
+            assert_eq!(wellread.json(&["index", "verify"])["pending"], 0);
+            acknowledged = articles();
+            kept = vectors();
+        }
+        if killed % 8 == 7 || killed == kills {
+            wellread.succeeds(&["index", "prune"]);
+            let again = wellread.dir.path().join(format!("again-{killed}-{post}-{what}.zip"));
+            let _ = std::fs::remove_file(&again);
+            wellread.succeeds(&["index", "backup", &again.display().to_string()]);
+            hits(&wellread, "steam");
+            for folder in [&wellread.data(), &wellread.data().join("index"), &temporary] {
+                assert_eq!(orphans(folder), Vec::<PathBuf>::new());
+            }
+            let left: Vec<PathBuf> = orphans(wellread.dir.path())
+                .into_iter()
+                .filter(|path| *path != temporary)
+                .collect();
+            assert_eq!(left, Vec::<PathBuf>::new());
+        }
+    }
+    println!("{killed} kills, {acknowledged} articles, {kept} vectors, seed {seed}");
+}
