@@ -199,7 +199,7 @@ fn payload_of(payload: HashMap<String, grpc::Value>) -> Value {
 
 fn grpc_payload(payload: Option<edge::Payload>) -> HashMap<String, grpc::Value> {
     let entries = payload.into_iter().flat_map(|payload| payload.0);
-    entries.map(|(key, value)| (key, grpc::Value::try_from(value).unwrap())).collect()
+    entries.map(|(key, value)| (key, grpc::Value::from(value))).collect()
 }
 
 fn instant(at: Option<grpc::Timestamp>) -> Option<Value> {
