@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::FetchOptions;
 use crate::html::CleanOptions;
 use crate::retrieve::RetrievalOptions;
+use crate::store::edge::EdgeOptions;
 use crate::store::server::ServerOptions;
 
 /// Everything that can be set.
@@ -93,6 +94,8 @@ impl Default for ModelChoice {
 pub struct StoreChoice {
     /// The server's gRPC address; empty: the embedded store.
     pub url: String,
+    /// Settings of the embedded store, used if `url` is not set.
+    pub embedded: EdgeOptions,
     /// Settings of the server, used if `url` is set.
     pub server: ServerOptions,
 }

@@ -30,7 +30,7 @@ use crate::html::{self, CleanOptions, Repeated};
 use crate::library::Library;
 use crate::seams::{Embedder, Store};
 use crate::store::Shape;
-use crate::store::edge::EdgeStore;
+use crate::store::edge::{EdgeOptions, EdgeStore};
 use crate::store::server::{Server, ServerOptions, ServerStore};
 
 pub use backup::{Backup, restore};
@@ -46,6 +46,7 @@ const SCHEMA: u32 = 1;
 pub struct Index {
     dir: PathBuf,
     server: Option<(String, ServerOptions)>,
+    embedded: EdgeOptions,
 }
 
 /// What a generation is and what made it.
@@ -85,8 +86,17 @@ pub type HeldArticles = BTreeMap<ArticleId, HeldArticle>;
 
 impl Index {
     /// The index in a folder, its generations on a server if one is given.
-    pub fn new(dir: PathBuf, server: Option<(String, ServerOptions)>) -> Index {
-        Index { dir, server }
+    pub fn new(
+        dir: PathBuf,
+        server: Option<(String, ServerOptions)>,
+        embedded: EdgeOptions,
+    ) -> Index {
+        Index { dir, server, embedded }
+    }
+
+    /// The same, with new generations in its folder.
+    pub fn embedded(&self) -> Index {
+        Index { server: None, ..self.clone() }
     }
 
     /// The server that new generations are made on; `None`: they are embedded.

@@ -151,7 +151,7 @@ impl App<'_> {
     pub fn index(&self) -> Result<Index> {
         let store = &self.settings.config.store;
         let server = (!store.url.is_empty()).then(|| (store.url.clone(), store.server.clone()));
-        Ok(Index::new(self.settings.data_dir()?.join("index"), server))
+        Ok(Index::new(self.settings.data_dir()?.join("index"), server, store.embedded.clone()))
     }
 
     pub fn with_work<T>(

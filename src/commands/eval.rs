@@ -66,7 +66,7 @@ fn corpus(app: &App<'_>, args: &FilterArgs) -> Result<Corpus> {
     let config = &app.settings.config;
     let wanted = index::fingerprint(&embedder.fingerprint(), &config.chunk, &config.clean);
     let folder = eval_folder(app)?.join(format!("index-{}", wanted.short()));
-    let index = Index::new(folder, None);
+    let index = Index::new(folder, None, config.store.embedded.clone());
     app.with_work(&library, &embedder, |work| index.update(work))?;
     let (store, held) = index.open(&wanted)?;
     Ok(Corpus { library, embedder, store, filter: filter(args)?, held })

@@ -327,7 +327,7 @@ fn push(app: &App<'_>) -> Result<Outcome> {
 }
 
 fn pull(app: &App<'_>) -> Result<Outcome> {
-    let outcome = moved(app, &Index::new(app.index()?.dir().to_owned(), None))?;
+    let outcome = moved(app, &app.index()?.embedded())?;
     if !app.settings.config.store.url.is_empty() {
         app.ui.warning("store.url is still set: the next sync brings the index to it again");
     }

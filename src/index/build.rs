@@ -262,7 +262,7 @@ impl Index {
         }
         let dir = layout::building(&self.dir, id).join("shard");
         match base {
-            None => Ok(Box::new(EdgeStore::create(&dir, &shape)?)),
+            None => Ok(Box::new(EdgeStore::create(&dir, &shape, &self.embedded)?)),
             Some(base) => {
                 layout::copy_tree(&self.dir.join(&base.id).join("shard"), &dir)?;
                 Ok(Box::new(EdgeStore::open(&dir)?))

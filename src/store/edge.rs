@@ -17,7 +17,8 @@ use qdrant_edge::{
     WithPayloadInterface, WithVector,
 };
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{DENSE, SPARSE, Shape, TIES, payload, ranked};
 use crate::domain::{ArticleId, Filter, Hit, Point};
@@ -32,6 +33,15 @@ const PAGE: usize = 1000;
 /// Bytes of a segment of the write-ahead log.
 const LOG_SEGMENT: usize = 4 << 20;
 
+/// How the embedded store keeps vectors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EdgeOptions {
+    /// Keep vectors as bytes, too (scalar quantisation): they are searched, and the best are
+    /// compared again with the whole ones.
+    pub quantization: bool,
+}
+
 /// A shard in a folder.
 pub struct EdgeStore {
     /// There until this is dropped. Dropping a shard writes it: a reader's is forgotten instead.
@@ -45,10 +55,11 @@ impl EdgeStore {
     ///
     /// # Errors
     /// If there is a store already, or the folder can't be written.
-    pub fn create(dir: &Path, shape: &Shape) -> Result<EdgeStore> {
+    pub fn create(dir: &Path, shape: &Shape, options: &EdgeOptions) -> Result<EdgeStore> {
         fs_err::create_dir_all(dir)
             .map_err(|error| Error::io("cannot make a folder for the index", error))?;
-        let shard = guard("cannot make an index", || EdgeShard::new(dir, config(shape)))?;
+        let config = config(shape, options)?;
+        let shard = guard("cannot make an index", || EdgeShard::new(dir, config))?;
         let store = EdgeStore { shard: Some(shard), private: None };
         for (field, schema) in payload::indexes() {
             let index = CreateIndex {
@@ -140,12 +151,17 @@ fn is_there(dir: &Path) -> Result<()> {
         .hint("run `wellread index rebuild`; the library has everything that it needs"))
 }
 
-fn config(shape: &Shape) -> EdgeConfig {
-    EdgeConfigBuilder::new()
+fn config(shape: &Shape, options: &EdgeOptions) -> Result<EdgeConfig> {
+    let mut config = EdgeConfigBuilder::new();
+    if options.quantization {
+        let quantization = json!({ "scalar": { "type": "int8", "always_ram": true } });
+        config = config.quantization_config(from_json(quantization)?);
+    }
+    Ok(config
         .vector(DENSE, EdgeVectorParamsBuilder::new(shape.dimensions, Distance::Cosine).build())
         .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
         .wal_options(WalOptions { segment_capacity: LOG_SEGMENT, ..WalOptions::default() })
-        .build()
+        .build())
 }
 
 fn from_json<T: DeserializeOwned>(value: Value) -> Result<T> {
@@ -277,7 +293,10 @@ impl Store for EdgeStore {
             score_threshold: None,
             limit: limit + TIES,
             offset: 0,
-            params: None,
+            // Where there are no quantised vectors this says nothing.
+            params: Some(from_json(json!({
+                "quantization": { "rescore": true, "oversampling": 2.0 },
+            }))?),
             with_vector: WithVector::Bool(false),
             with_payload: WithPayloadInterface::Bool(true),
         };

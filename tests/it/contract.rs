@@ -14,7 +14,7 @@ use wellread::seams::{
     Embedder, Finish, Generator, Message, Prompt, Purpose, Query, Role, Sampling, Select, Store,
 };
 use wellread::store::Shape;
-use wellread::store::edge::EdgeStore;
+use wellread::store::edge::{EdgeOptions, EdgeStore};
 use wellread::store::server::{Server, ServerOptions, ServerStore};
 
 use crate::qdrant::QdrantServer;
@@ -308,14 +308,20 @@ const SHAPE: Shape = Shape { dimensions: DIMENSIONS };
 
 #[test]
 fn the_embedded_store_holds_the_store_contract() {
+    for quantization in [false, true] {
+        embedded_contract(EdgeOptions { quantization });
+    }
+}
+
+fn embedded_contract(options: EdgeOptions) {
     let dir = tempfile::tempdir().unwrap();
     let shard = dir.path().join("shard");
-    let mut store = EdgeStore::create(&shard, &SHAPE).unwrap();
+    let mut store = EdgeStore::create(&shard, &SHAPE, &options).unwrap();
     store_contract(&mut store);
     drop(store);
 
     // Durable; readable by several at once, beside each other; not made twice.
-    assert!(EdgeStore::create(&shard, &SHAPE).is_err());
+    assert!(EdgeStore::create(&shard, &SHAPE, &options).is_err());
     let readers: Vec<EdgeStore> = (0..3).map(|_| EdgeStore::open_reader(&shard).unwrap()).collect();
     for reader in &readers {
         assert_eq!(reader.scan(&Select::All).unwrap().len(), 3);
