@@ -198,6 +198,9 @@ pub struct Add {
     /// Allow URLs that point into private networks
     #[arg(long)]
     pub allow_private: bool,
+    /// If model or settings are others than the index was made with, make it anew
+    #[arg(long)]
+    pub rebuild: bool,
 }
 
 /// `sync`.
@@ -209,6 +212,9 @@ pub struct SyncArgs {
     /// Allow URLs that point into private networks
     #[arg(long)]
     pub allow_private: bool,
+    /// If model or settings are others than the index was made with, make it anew
+    #[arg(long)]
+    pub rebuild: bool,
 }
 
 /// `remove`.

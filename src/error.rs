@@ -86,7 +86,7 @@ impl Error {
     pub fn io(doing: impl fmt::Display, source: std::io::Error) -> Error {
         use std::io::ErrorKind as Io;
         let (kind, hint) = match source.kind() {
-            Io::StorageFull | Io::QuotaExceeded => (
+            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => (
                 ErrorKind::DiskFull,
                 Some("free some space and run the same command again; nothing stored is lost"),
             ),

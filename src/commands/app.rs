@@ -172,9 +172,20 @@ impl App<'_> {
         })
     }
 
-    /// Brings the index up to date, and says what was done.
-    pub fn update_index(&self, library: &Library, embedder: &dyn Embedder) -> Result<()> {
-        let built = self.with_work(library, embedder, |work| self.index()?.update(work))?;
+    /// Brings the index up to date, and says what was done. One that was made otherwise is an
+    /// error, or with `rebuild` made anew while the old one answers.
+    pub fn update_index(
+        &self,
+        library: &Library,
+        embedder: &dyn Embedder,
+        rebuild: bool,
+    ) -> Result<()> {
+        let index = self.index()?;
+        let built = self.with_work(library, embedder, |work| {
+            let is_other =
+                || Ok(index.live()?.is_some_and(|live| live.fingerprint != work.fingerprint()));
+            if rebuild && is_other()? { index.rebuild(work, None) } else { index.update(work) }
+        })?;
         for title in &built.empty {
             self.ui.warning(&format!("\"{title}\" has no text that could be indexed"));
         }

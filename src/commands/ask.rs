@@ -29,7 +29,7 @@ fn prepare(app: &App<'_>, sources: &[crate::fetch::Source]) -> Result<Asked> {
     let index = app.index()?;
     // Without an index yet there is nothing to ask: it is made from what the library has.
     if !sources.is_empty() || index.live()?.is_none() {
-        app.update_index(&library, &embedder)?;
+        app.update_index(&library, &embedder, false)?;
     }
     let config = &app.settings.config;
     let wanted = index::fingerprint(&embedder.fingerprint(), &config.chunk, &config.clean);

@@ -72,7 +72,7 @@ impl<'a, 'b> Batch<'a, 'b> {
     }
 
     /// Indexes what was read and reports. One failure alone is the command's error.
-    fn finish(mut self) -> Result<Outcome> {
+    fn finish(mut self, rebuild: bool) -> Result<Outcome> {
         let left_out = self.done.iter().any(|synced| !synced.left_out.is_empty());
         if self.done.is_empty() && self.failed.len() == 1 && !self.app.json {
             let (_, error) = self.failed.remove(0);
@@ -93,7 +93,7 @@ impl<'a, 'b> Batch<'a, 'b> {
         }
         if !self.done.is_empty() {
             let embedder = self.app.embedder()?;
-            self.app.update_index(&self.library, &embedder)?;
+            self.app.update_index(&self.library, &embedder, rebuild)?;
         }
         if self.app.json {
             #[derive(Serialize)]
@@ -143,7 +143,7 @@ pub(super) fn add(app: &App<'_>, args: &Add) -> Result<Outcome> {
         batch.read(name, Source::parse(name))?;
     }
     batch.read_lists()?;
-    batch.finish()
+    batch.finish(args.rebuild)
 }
 
 pub(super) fn sync(app: &App<'_>, args: &SyncArgs) -> Result<Outcome> {
@@ -167,7 +167,7 @@ pub(super) fn sync(app: &App<'_>, args: &SyncArgs) -> Result<Outcome> {
         });
         batch.read(name, source)?;
     }
-    batch.finish()
+    batch.finish(args.rebuild)
 }
 
 fn unknown(name: &str) -> Error {
@@ -192,7 +192,7 @@ pub(super) fn remove(app: &App<'_>, args: &Remove) -> Result<Outcome> {
     }
     if app.index()?.live()?.is_some() {
         let embedder = app.embedder()?;
-        app.update_index(&library, &embedder)?;
+        app.update_index(&library, &embedder, false)?;
     }
     if app.json {
         let list: Vec<_> = removed

@@ -32,6 +32,10 @@ const BATCH: usize = 256;
 const PAGE: usize = 1000;
 /// Bytes of a segment of the write-ahead log.
 const LOG_SEGMENT: usize = 4 << 20;
+/// The same for a reader.
+const READER_LOG: usize = 64 << 10;
+/// A shard's configuration.
+const CONFIG: &str = "edge_config.json";
 
 /// How the embedded store keeps vectors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +99,9 @@ impl EdgeStore {
         for entry in fs_err::read_dir(&dir).map_err(|e| Error::io("cannot read the index", e))? {
             let entry = entry.map_err(|error| Error::io("cannot read the index", error))?;
             let target = private.path().join(entry.file_name());
-            if entry.path().is_file() {
+            if entry.file_name() == CONFIG {
+                small_log(&entry.path(), &target)?;
+            } else if entry.path().is_file() {
                 fs_err::copy(entry.path(), target).map_err(cannot)?;
             } else if entry.file_name() == "segments" {
                 link(&entry.path(), &target).map_err(cannot)?;
@@ -140,9 +146,25 @@ fn link(original: &Path, link: &Path) -> std::io::Result<()> {
     fs_err::os::windows::fs::symlink_dir(original, link)
 }
 
+/// Copies a shard's configuration for a reader, whose log is never written to and may be small:
+/// most of the time of opening a shard goes into making it.
+fn small_log(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs_err::read(from).map_err(|error| Error::io("cannot read the index", error))?;
+    let mut config: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        Error::new(ErrorKind::Index, "the index is damaged: its configuration is none")
+            .caused_by(error)
+            .hint("run `wellread index rebuild`; the library has everything that it needs")
+    })?;
+    if let Some(capacity) = config.pointer_mut("/wal_options/segment_capacity") {
+        *capacity = json!(READER_LOG);
+    }
+    fs_err::write(to, config.to_string())
+        .map_err(|error| Error::io("cannot make a temporary folder to read the index", error))
+}
+
 fn is_there(dir: &Path) -> Result<()> {
     let segments = dir.join("segments");
-    let is_there = dir.join("edge_config.json").is_file()
+    let is_there = dir.join(CONFIG).is_file()
         && segments.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if is_there {
         return Ok(());
@@ -198,7 +220,7 @@ fn guard<T>(doing: &str, call: impl FnOnce() -> Result<T, OperationError>) -> Re
     let cause = cause.strip_prefix("Service runtime error: ").unwrap_or(&cause).to_owned();
     // The shard gives causes as text alone: the operating system's codes for a full disk, a
     // quota and a file size limit stand in it.
-    let is_full = ["os error 28", "os error 27", "os error 122", "No space left"]
+    let is_full = ["os error 28", "os error 27", "os error 122", "code: 27", "No space left"]
         .iter()
         .any(|code| cause.contains(code));
     Err(if is_full {

@@ -244,6 +244,12 @@ fn an_index_made_otherwise_is_refused_with_the_command_that_helps() {
     still_there(&wellread);
     wellread.succeeds(&[&other[..], &["index", "rebuild"]].concat());
     wellread.succeeds(&[&other[..], &["search", "glue"]].concat());
+
+    // Back to the first settings, in one go with reading.
+    let path = wellread.file("feed.xml", feed(&item(7, "Oak", "<p>Oak is sawn green.</p>")));
+    wellread.fails(&["add", &path], "target_tokens");
+    wellread.succeeds(&["add", "--rebuild", &path]);
+    still_there(&wellread);
 }
 
 #[test]
@@ -283,13 +289,7 @@ fn a_full_disk_is_named_and_loses_nothing() {
     let wellread = with_one_article();
     let text = "<p>Oak, ash and elm each bend in their own way under steam. </p>".repeat(40_000);
     wellread.file("large.xml", feed(&item(2, "A long text on steaming", &text)));
-    // No file may grow over 1 MB: what a full disk does to a process, without filling one.
-    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" add large.xml";
-    let template = wellread.command(&[]);
-    let mut command = std::process::Command::new("bash");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_wellread")]).env_clear();
-    command.envs(template.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    let ran = ran(command.current_dir(wellread.dir.path()).output().unwrap());
+    let ran = run_with_small_files(&wellread, 1024, &["add", "large.xml"]);
     assert_eq!(ran.code, Some(2), "{}{}", ran.stdout, ran.stderr);
     assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
     assert!(ran.stderr.contains("try:"), "{}", ran.stderr);

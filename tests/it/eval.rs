@@ -86,6 +86,38 @@ fn a_run_killed_again_and_again_ends_with_the_same_summary() {
 }
 
 #[test]
+fn a_question_that_fails_is_counted_and_the_run_goes_on() {
+    let wellread = Wellread::new();
+    let lines = std::fs::read_to_string(sample_set()).unwrap();
+    let mut lines: Vec<String> = lines.lines().take(4).map(str::to_owned).collect();
+    let mut long: Value = serde_json::from_str(&lines[1]).unwrap();
+    long["question"] = Value::from("how long? ".repeat(20_000));
+    lines[1] = long.to_string();
+    let set = wellread.file("set.jsonl", lines.join("\n"));
+    let feed = sample_feed();
+    let ran = wellread.run(&["--json", "eval", "run", &set, "--source", &feed, "--retrieval-only"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let run: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&run["summary"]["questions"], &run["summary"]["failed"]), (&4.into(), &1.into()));
+    assert!(ran.stderr.contains(long["id"].as_str().unwrap()), "{}", ran.stderr);
+}
+
+#[test]
+fn a_full_disk_leaves_a_run_that_is_gone_on_with() {
+    let wellread = Wellread::new();
+    let (set, feed) = (sample_set(), sample_feed());
+    let run = ["--json", "eval", "run", &set, "--source", &feed, "--retrieval-only"];
+    // The index is made where there is room, for another run.
+    wellread.succeeds(&[&run[..], &["--limit", "1"]].concat());
+    let ran = run_with_small_files(&wellread, 66, &run);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot write") && ran.stderr.contains("try:"), "{}", ran.stderr);
+    let resumed: Value = serde_json::from_str(&wellread.succeeds(&run)).unwrap();
+    let fresh = wellread.succeeds(&[&run[..], &["--fresh"]].concat());
+    assert_eq!(summary(&resumed), summary(&serde_json::from_str(&fresh).unwrap()));
+}
+
+#[test]
 fn two_runs_at_once_are_two_runs() {
     let wellread = Wellread::new();
     let (set, feed) = (sample_set(), sample_feed());

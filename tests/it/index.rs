@@ -288,6 +288,36 @@ fn eight_readers_see_one_generation_or_the_next_and_nothing_between() {
     });
 }
 
+#[test]
+fn writes_that_fail_leave_the_live_index_and_nothing_half() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let before = hits(&wellread, "how long does the glue harden");
+    let live = wellread.json(&["index", "status"])["live"].clone();
+    let backup = wellread.dir.path().join("kept.zip").display().to_string();
+    let mut failed = 0;
+    // Some fail at the first file, some at the last; with room enough they succeed.
+    for kilobytes in [4, 16, 64, 256, 1024, 4096] {
+        for args in [&["index", "rebuild"][..], &["index", "backup", &backup]] {
+            let ran = run_with_small_files(&wellread, kilobytes, args);
+            assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+            if ran.code != Some(0) {
+                failed += 1;
+                assert!(ran.stderr.contains("try:"), "{}", ran.stderr);
+                assert!(!Path::new(&backup).exists());
+            }
+            let _ = std::fs::remove_file(&backup);
+            assert_eq!(hits(&wellread, "how long does the glue harden"), before, "{args:?}");
+            assert_eq!(wellread.json(&["index", "verify"])["damaged"], serde_json::json!([]));
+        }
+    }
+    assert!(failed >= 6, "{failed}");
+    // A folder that can't be written to at all: it is read as before.
+    assert_eq!(wellread.json(&["index", "status"])["live"].is_string(), live.is_string());
+    wellread.succeeds(&["index", "prune"]);
+    assert_eq!(orphans(&wellread.data().join("index")), Vec::<PathBuf>::new());
+}
+
 /// Files and folders under one, whose names say that somebody was killed while making them.
 fn orphans(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };

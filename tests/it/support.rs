@@ -167,6 +167,17 @@ pub fn ran(output: Output) -> Ran {
     }
 }
 
+/// Runs where no file may grow over some kilobytes: what a full disk does to a process, without
+/// filling one.
+pub fn run_with_small_files(wellread: &Wellread, kilobytes: usize, args: &[&str]) -> Ran {
+    let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
+    let template = wellread.command(&[]);
+    let mut command = Command::new("bash");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_wellread")]).args(args).env_clear();
+    command.envs(template.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    ran(command.current_dir(wellread.dir.path()).output().expect("bash runs"))
+}
+
 /// Waits until a child has written `mark` to its stderr; what it wrote. The child must end or say
 /// it within a minute.
 pub fn wait_for(child: &mut Child, mark: &str) -> String {
