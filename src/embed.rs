@@ -70,27 +70,16 @@ impl BertEmbedder {
             .map_err(|error| Error::io("cannot read the model's configuration", error))?;
         let config: Config = serde_json::from_slice(&config)
             .map_err(|error| broken(&files.config, error.to_string()))?;
-        let mut tokenizer = Tokenizer::from_file(&files.tokenizer)
-            .map_err(|error| broken(&files.tokenizer, error.to_string()))?;
-        // Nothing is cut or filled up here: a text that is too long is an error, and each batch
-        // is filled up to its own longest text.
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| broken(&files.tokenizer, error.to_string()))?;
-        // SAFETY: the file is of the model cache, where files are only ever replaced as a whole by
-        // a rename, never written in place.
-        #[allow(unsafe_code)]
-        let weights = unsafe {
-            VarBuilder::from_mmaped_safetensors(
-                std::slice::from_ref(&files.weights),
-                DType::F32,
-                &Device::Cpu,
-            )
-        }
-        .map_err(|error| broken(&files.weights, error.to_string()))?;
-        let model = BertModel::load(weights, &config)
-            .map_err(|error| broken(&files.weights, error.to_string()))?;
+        // Reading the tokenizer takes about a fifth of the whole: it goes beside the weights.
+        let (tokenizer, model) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| tokenizer(&files.tokenizer));
+            let model = model(&files.weights, &config);
+            (tokenizer.join(), model)
+        });
+        let tokenizer = tokenizer
+            .map_err(|_| Error::new(ErrorKind::Bug, "reading the tokenizer broke off"))?
+            .map_err(|error| broken(&files.tokenizer, error))?;
+        let model = model.map_err(|error| broken(&files.weights, error.to_string()))?;
         if config.hidden_size != spec.dimensions {
             let said = format!("it has {} dimensions, not {}", config.hidden_size, spec.dimensions);
             return Err(broken(&files.config, said));
@@ -148,6 +137,25 @@ impl BertEmbedder {
         let length = pooled.sqr()?.sum_keepdim(1)?.sqrt()?;
         pooled.broadcast_div(&length)?.to_vec2()
     }
+}
+
+/// Nothing is cut or filled up by it: a text that is too long is an error, and each batch is filled
+/// up to its own longest text.
+fn tokenizer(path: &Path) -> std::result::Result<Tokenizer, String> {
+    let mut tokenizer = Tokenizer::from_file(path).map_err(|error| error.to_string())?;
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
+    Ok(tokenizer)
+}
+
+fn model(weights: &PathBuf, config: &Config) -> candle_core::Result<BertModel> {
+    // SAFETY: the file is of the model cache, where files are only ever replaced as a whole by a
+    // rename, never written in place.
+    #[allow(unsafe_code)]
+    let weights = unsafe {
+        VarBuilder::from_mmaped_safetensors(std::slice::from_ref(weights), DType::F32, &Device::Cpu)
+    }?;
+    BertModel::load(weights, config)
 }
 
 impl Embedder for BertEmbedder {

@@ -10,8 +10,9 @@ use std::time::Duration;
 const PREFIX: &str = "wellread-tmp-";
 /// Held by the folder's owner.
 const LOCK: &str = "owner.lock";
-/// How old a folder without a lock must be: its owner may just be making it.
-const ABANDONED: Duration = Duration::from_secs(3600);
+/// How old a folder without a lock must be: its owner may just be making it, which takes some
+/// microseconds.
+const ABANDONED: Duration = Duration::from_secs(5);
 
 /// A folder that is removed when this is dropped.
 #[derive(Debug)]

@@ -64,7 +64,7 @@ pub fn bootstrap_of<T: Copy>(
 pub fn sample<T>(values: Vec<T>, n: usize) -> Vec<T> {
     let mut random = fastrand::Rng::with_seed(SEED);
     let drawn: std::collections::HashSet<usize> =
-        random.choose_multiple(0..values.len(), n).into_iter().collect();
+        random.choose_multiple(0..values.len(), n.min(values.len())).into_iter().collect();
     let numbered = values.into_iter().enumerate().filter(|(at, _)| drawn.contains(at));
     numbered.map(|(_, value)| value).collect()
 }
@@ -117,6 +117,16 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_sample_keeps_its_order_and_may_be_larger_than_all() {
+        let all: Vec<u32> = (0..50).collect();
+        let drawn = super::sample(all.clone(), 10);
+        assert!(drawn.len() == 10 && drawn.is_sorted());
+        assert_eq!(drawn, super::sample(all.clone(), 10));
+        assert_eq!(super::sample(all.clone(), usize::MAX), all);
+        assert!(super::sample(Vec::<u32>::new(), 3).is_empty());
+    }
+
     use proptest::prelude::*;
 
     use super::*;

@@ -404,6 +404,8 @@ fn killed_at_any_instant_nothing_is_lost_and_the_next_command_works() {
             kept = vectors();
         }
         if killed % 8 == 7 || killed == kills {
+            // Who is killed while making a temporary folder leaves one that nobody may touch at once.
+            std::thread::sleep(Duration::from_secs(6));
             wellread.succeeds(&["index", "prune"]);
             let again = wellread.dir.path().join(format!("again-{killed}-{post}-{what}.zip"));
             let _ = std::fs::remove_file(&again);
