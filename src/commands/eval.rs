@@ -12,7 +12,7 @@ use crate::answer::LazyGenerator;
 use crate::cli::{
     EvalCheck, EvalCommand, EvalCompare, EvalGenerate, EvalImport, EvalRun, EvalShow, FilterArgs,
 };
-use crate::domain::{Filter, SourceId, hex};
+use crate::domain::{Events, Filter, SourceId, hex};
 use crate::embed::BertEmbedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::eval::compare::{self, Verdict};
@@ -23,6 +23,7 @@ use crate::eval::{beir, goldens, report, stats};
 use crate::fetch::{Cursor, IMPORTED, Kind};
 use crate::index::{self, Held, Index};
 use crate::library::{Found, Item, Library};
+use crate::prompt::Template;
 use crate::seams::{Embedder, Store};
 use crate::ui::styles;
 
@@ -72,6 +73,31 @@ fn corpus(app: &App<'_>, args: &FilterArgs) -> Result<Corpus> {
     Ok(Corpus { library, embedder, store, filter: filter(args)?, held })
 }
 
+/// What questions are asked of, and how.
+fn bench<'a>(
+    app: &'a App<'_>,
+    corpus: &'a Corpus,
+    template: &'a Template,
+    events: Events<'a>,
+    answers: bool,
+) -> Bench<'a> {
+    let config = &app.settings.config;
+    Bench {
+        library: &corpus.library,
+        embedder: &corpus.embedder,
+        store: corpus.store.as_ref(),
+        retrieval: &config.retrieval,
+        answer: answers.then_some(&config.answer),
+        clean: &config.clean,
+        chunk: &config.chunk,
+        template,
+        min_confidence: config.answer.min_confidence,
+        filter: &corpus.filter,
+        events,
+        cancel: app.cancel,
+    }
+}
+
 fn eval_folder(app: &App<'_>) -> Result<PathBuf> {
     Ok(app.settings.data_dir()?.join("eval"))
 }
@@ -88,22 +114,8 @@ fn run_set(app: &App<'_>, args: &EvalRun) -> Result<Outcome> {
         app.check_llm()?;
     }
     let corpus = corpus(app, &args.filter)?;
-    let config = &app.settings.config;
     let events = app.events();
-    let bench = Bench {
-        library: &corpus.library,
-        embedder: &corpus.embedder,
-        store: corpus.store.as_ref(),
-        retrieval: &config.retrieval,
-        answer: (!args.retrieval_only).then_some(&config.answer),
-        clean: &config.clean,
-        chunk: &config.chunk,
-        template: &template,
-        min_confidence: config.answer.min_confidence,
-        filter: &corpus.filter,
-        events: &events,
-        cancel: app.cancel,
-    };
+    let bench = bench(app, &corpus, &template, &events, !args.retrieval_only);
     let (gold, problems) = run::resolve(&bench, &set)?;
     refuse(&set, &problems)?;
     let is_wanted = |question: &Question| {
@@ -295,23 +307,9 @@ impl Thresholds {
 fn check(app: &App<'_>, args: &EvalCheck) -> Result<Outcome> {
     let set = read_set(&args.questions)?;
     let corpus = corpus(app, &args.filter)?;
-    let config = &app.settings.config;
     let template = app.template()?;
     let events = app.events();
-    let bench = Bench {
-        library: &corpus.library,
-        embedder: &corpus.embedder,
-        store: corpus.store.as_ref(),
-        retrieval: &config.retrieval,
-        answer: None,
-        clean: &config.clean,
-        chunk: &config.chunk,
-        template: &template,
-        min_confidence: config.answer.min_confidence,
-        filter: &corpus.filter,
-        events: &events,
-        cancel: app.cancel,
-    };
+    let bench = bench(app, &corpus, &template, &events, false);
     let (_, problems) = run::resolve(&bench, &set)?;
     refuse(&set, &problems)?;
     let count = set.questions.len();

@@ -1,0 +1,175 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{ArticleId, ArticleMeta, SourceId};
+
+fn passage(n: usize, text: &str) -> Passage {
+    Passage {
+        n,
+        article: ArticleMeta {
+            id: ArticleId("a".into()),
+            source: SourceId("s".into()),
+            other_sources: vec![],
+            url: None,
+            title: "Varnishing a hull".into(),
+            authors: vec!["Ida Holm".into()],
+            published: None,
+            tags: vec![],
+        },
+        revision: 1,
+        heading_path: vec!["Coats".into()],
+        range: 100..100 + text.len(),
+        text: text.into(),
+        score: 1.0,
+    }
+}
+
+fn passages() -> Vec<Passage> {
+    vec![
+        passage(
+            1,
+            "We put on six coats of Epifanes varnish. Each coat dried for 48 hours at 18 °C. \
+             Do not sand the first coat. The tin cost €42.",
+        ),
+        passage(2, "The engine took 1,500 euros and two weekends. Owen rebuilt the pump."),
+    ]
+}
+
+fn verdict(sentence: &str) -> Verdict {
+    Checker::new(&passages(), "", SupportOptions::default()).check(sentence)
+}
+
+fn cited(sentence: &str) -> Vec<usize> {
+    match verdict(sentence) {
+        Verdict::Supported { evidence } => evidence.iter().map(|found| found.n).collect(),
+        Verdict::Unsupported { .. } | Verdict::Declines => vec![],
+    }
+}
+
+#[test]
+fn a_sentence_cites_the_passage_that_says_it() {
+    assert_eq!(cited("Each coat of varnish dries for 48 hours."), [1]);
+    assert_eq!(cited("Owen rebuilt the pump [2]."), [2]);
+    assert_eq!(cited("The engine cost 1500 euros."), [2]);
+}
+
+#[test]
+fn a_wrong_mark_is_put_right() {
+    assert_eq!(cited("Owen rebuilt the pump [1]."), [2]);
+}
+
+#[test]
+fn an_invented_figure_name_or_negation_is_not_supported() {
+    let missing = |sentence: &str| match verdict(sentence) {
+        Verdict::Unsupported { missing } => missing,
+        other => panic!("{sentence}: {other:?}"),
+    };
+    assert_eq!(missing("Each coat dried for 24 hours at 18 °C."), Missing::Figure("24".into()));
+    assert_eq!(missing("The tin of varnish cost $42."), Missing::Figure("42".into()));
+    assert_eq!(missing("They put on six coats of Lefant varnish."), Missing::Name("lefant".into()));
+    assert_eq!(missing("Sand the first coat."), Missing::Negation);
+    assert_eq!(missing("Each coat did not dry for 48 hours at 18 °C.").clone(), Missing::Negation);
+    assert_eq!(missing("Mast rigging needs careful annual inspection."), Missing::Words);
+}
+
+#[test]
+fn what_stands_under_a_heading_that_negates_is_negated() {
+    let mut passages = passages();
+    passages[0].heading_path = vec!["When NOT to varnish".to_owned()];
+    passages[0].text = "The wood is wet.".to_owned();
+    let checker = Checker::new(&passages, "", SupportOptions::default());
+    let verdict = checker.check("Varnish should not be used when the wood is wet.");
+    assert!(matches!(verdict, Verdict::Supported { .. }), "{verdict:?}");
+}
+
+#[test]
+fn what_is_said_of_something_else_is_no_answer() {
+    let passages = passages();
+    let question = "How long does the author dry each coat of epoxy?";
+    let options = SupportOptions { subject: true, ..SupportOptions::default() };
+    let checker = Checker::new(&passages, question, options);
+    assert_eq!(
+        checker.check("Each coat of epoxy dries for 48 hours."),
+        Verdict::Unsupported { missing: Missing::Subject("epoxy".into()) }
+    );
+    assert!(matches!(
+        checker.check("The author dries each coat for 48 hours."),
+        Verdict::Supported { .. }
+    ));
+}
+
+#[test]
+fn declining_is_recognised() {
+    assert_eq!(verdict("the passages do not mention a price."), Verdict::Declines);
+    assert_eq!(verdict("There is no mention of a subscription."), Verdict::Declines);
+    assert_ne!(verdict("Do not sand the first coat."), Verdict::Declines);
+}
+
+#[test]
+fn evidence_is_a_range_of_the_article() {
+    let Verdict::Supported { evidence } = verdict("Owen rebuilt the pump.") else { panic!() };
+    let passages = passages();
+    let at = evidence[0].range.start - 100..evidence[0].range.end - 100;
+    assert_eq!(passages[1].text[at].trim(), "Owen rebuilt the pump.");
+}
+
+#[test]
+fn figures_are_compared_by_value_and_unit() {
+    let of = |text: &str| figures(text).into_iter().map(|(f, _)| f).collect::<Vec<_>>();
+    assert_eq!(of("1,500"), of("1.5k"));
+    assert_eq!(of("2 million"), of("2000000"));
+    assert_eq!(of("10 percent"), of("10%"));
+    assert_eq!(of("five"), of("5"));
+    assert_ne!(of("$10"), of("10%"));
+    assert!(of("a B2B firm").is_empty());
+}
+
+#[test]
+fn sentences_are_cut_where_they_end() {
+    let mut cutter = Sentences::default();
+    let mut found = cutter.push("It took 3.5 hours, e.g. for Dr. Holm. [1] The next");
+    found.extend(cutter.push(" one [2]. \n- an item\n1. First do it.\nEnd"));
+    found.extend(cutter.finish());
+    assert_eq!(
+        found,
+        [
+            "It took 3.5 hours, e.g. for Dr. Holm. [1]",
+            "The next one [2].",
+            "- an item",
+            "1. First do it.",
+            "End"
+        ]
+    );
+}
+
+#[test]
+fn marks_are_taken_out() {
+    let (plain, numbers) = strip_marks("So it is [1, 3][2]. See array[i].");
+    assert_eq!(plain, "So it is. See array[i].");
+    assert_eq!(numbers.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics_and_evidence_stays_in_its_passage(sentence in "\\PC{0,80}", text in "\\PC{0,200}") {
+        let passages = [passage(1, &text)];
+        if let Verdict::Supported { evidence } =
+            Checker::new(&passages, "", SupportOptions::default()).check(&sentence)
+        {
+            for found in evidence {
+                prop_assert!(text.get(found.range.start - 100..found.range.end - 100).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn sentences_keep_every_word(text in "[a-zA-Z0-9 .!?\\[\\]\n]{0,200}", cut in 0usize..200) {
+        let cut = cut.min(text.len());
+        let mut cutter = Sentences::default();
+        let mut found = cutter.push(&text[..cut]);
+        found.extend(cutter.push(&text[cut..]));
+        found.extend(cutter.finish());
+        let squeeze = |text: &str| text.split_whitespace().collect::<String>();
+        prop_assert_eq!(squeeze(&found.join(" ")), squeeze(&text));
+    }
+}
