@@ -11,10 +11,10 @@ use std::path::Path;
 
 use qdrant_edge::{
     CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeShard, EdgeSparseVectorParamsBuilder,
-    EdgeVectorParamsBuilder, FieldIndexOperations, Modifier, NamedQuery, OperationError, PointId,
-    PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest, ScoringQuery,
-    ScrollRequest, UpdateOperation, Vector, VectorInternal, Vectors, WalOptions,
-    WithPayloadInterface, WithVector,
+    EdgeVectorParamsBuilder, FieldIndexOperations, HnswIndexConfig, Modifier, NamedQuery,
+    OperationError, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum,
+    QueryRequest, ScoringQuery, ScrollRequest, UpdateOperation, Vector, VectorInternal, Vectors,
+    WalOptions, WithPayloadInterface, WithVector,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -179,9 +179,15 @@ fn config(shape: &Shape, options: &EdgeOptions) -> Result<EdgeConfig> {
         let quantization = json!({ "scalar": { "type": "int8", "always_ram": true } });
         config = config.quantization_config(from_json(quantization)?);
     }
+    // Everything is mapped from the disk: a process that asks one question reads what that needs,
+    // and the system's cache serves the next.
+    let dense = EdgeVectorParamsBuilder::new(shape.dimensions, Distance::Cosine).on_disk(true);
+    let sparse = EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).on_disk(true);
+    let graph = HnswIndexConfig { on_disk: Some(true), ..HnswIndexConfig::default() };
     Ok(config
-        .vector(DENSE, EdgeVectorParamsBuilder::new(shape.dimensions, Distance::Cosine).build())
-        .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
+        .hnsw_config(graph)
+        .vector(DENSE, dense.build())
+        .sparse_vector(SPARSE, sparse.build())
         .wal_options(WalOptions { segment_capacity: LOG_SEGMENT, ..WalOptions::default() })
         .build())
 }

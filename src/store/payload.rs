@@ -35,15 +35,18 @@ struct Payload {
     published: Option<jiff::Timestamp>,
 }
 
-/// Fields that filters look at, with the schema of their index in Qdrant's REST form.
+/// Fields that filters look at, with the schema of their index in Qdrant's REST form. They are
+/// mapped from the disk: reading them whole would be most of the time of opening a store.
 pub(super) fn indexes() -> [(&'static str, Value); 6] {
+    let keyword = || json!({ "type": "keyword", "on_disk": true });
+    let title = json!({ "type": "text", "tokenizer": "word", "lowercase": true, "on_disk": true });
     [
-        ("article", json!("keyword")),
-        ("source", json!("keyword")),
-        ("author", json!("keyword")),
-        ("tag", json!("keyword")),
-        ("published", json!("datetime")),
-        ("title", json!({ "type": "text", "tokenizer": "word", "lowercase": true })),
+        ("article", keyword()),
+        ("source", keyword()),
+        ("author", keyword()),
+        ("tag", keyword()),
+        ("published", json!({ "type": "datetime", "on_disk": true })),
+        ("title", title),
     ]
 }
 

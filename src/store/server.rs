@@ -347,10 +347,10 @@ impl ServerStore {
             server.client.create_collection(request)
         })?;
         for (field, schema) in payload::indexes() {
-            let kind = match schema.as_str() {
+            let kind = match schema["type"].as_str() {
                 Some("datetime") => FieldType::Datetime,
-                Some(_) => FieldType::Keyword,
-                None => FieldType::Text,
+                Some("text") => FieldType::Text,
+                Some(_) | None => FieldType::Keyword,
             };
             server.call("cannot make an index of a field", || {
                 let mut request =
