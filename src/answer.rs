@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cite::{Checker, Evidence, Sentences, SupportOptions, Verdict, strip_marks};
+use crate::cite::{Checker, Evidence, Sentences, SupportOptions, Verdict, list_item, strip_marks};
 use crate::domain::{ArticleId, Cancel, Document, Filter, Hit};
 use crate::error::Result;
 use crate::prompt::Template;
@@ -334,12 +334,34 @@ pub fn answer(
             Some(if declined { AbstainReason::Declined } else { AbstainReason::Unsupported });
     } else {
         result.status = Status::Answered;
-        result.answer = sentences.iter().map(marked).collect::<Vec<_>>().join(" ");
+        result.answer = joined(&sentences);
     }
     result.sentences = sentences;
     result.dropped = dropped;
     result.timings.total_ms = elapsed();
     Ok(result)
+}
+
+/// What stands before a sentence of an answer: a list item has a line of its own.
+pub fn separator(before: Option<&AnswerSentence>, sentence: &AnswerSentence) -> &'static str {
+    let is_item = |sentence: &AnswerSentence| sentence.text.starts_with(ITEM);
+    match before {
+        None => "",
+        Some(before) if is_item(before) || is_item(sentence) => "\n",
+        Some(_) => " ",
+    }
+}
+
+/// An answer's sentences as one text.
+fn joined(sentences: &[AnswerSentence]) -> String {
+    let mut text = String::new();
+    let mut before = None;
+    for sentence in sentences {
+        text.push_str(separator(before, sentence));
+        text.push_str(&marked(sentence));
+        before = Some(sentence);
+    }
+    text
 }
 
 /// A sentence with its marks, before its full stop's white space: `It took two days. [1][3]`.
@@ -393,14 +415,21 @@ impl Reader<'_> {
     }
 }
 
+/// What a list item begins with. They lose their numbers, for one that is dropped would leave a gap.
+const ITEM: &str = "- ";
+
 /// A sentence as it is shown: white space collapsed, first letter a capital (the LLM goes on from
 /// an opening).
 fn tidy(sentence: &str) -> String {
     let text = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = text.trim_start_matches([',', ':', ';', ' ']);
+    let (item, text) = match list_item(text) {
+        Some(text) => (ITEM, text),
+        None => ("", text),
+    };
     let mut characters = text.chars();
     match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
+        Some(first) => item.chars().chain(first.to_uppercase()).chain(characters).collect(),
         None => String::new(),
     }
 }

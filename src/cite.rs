@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::retrieve::Passage;
+pub use claim::list_item;
 use claim::{
     Figure, declines, figures, is_negation, name_key, names, names_the_text, negated_terms, terms,
-    words,
+    without_conditions, words,
 };
 pub use stream::{Sentences, strip_marks};
 
@@ -143,7 +144,7 @@ impl<'a> Checker<'a> {
         if declines(&plain) {
             return Verdict::Declines;
         }
-        let claim = Claim::new(&plain);
+        let claim = Claim::new(list_item(&plain).unwrap_or(&plain));
         if claim.terms.is_empty() {
             return Verdict::Unsupported { missing: Missing::Content };
         }
@@ -197,42 +198,22 @@ struct Claim {
 
 impl Claim {
     fn new(text: &str) -> Claim {
+        let asserted = without_conditions(text);
         Claim {
             terms: terms(text),
             figures: figures(text),
             names: names(text),
-            negated: negated_terms(text),
-            negates: words(text).any(|word| is_negation(&word)),
+            negated: negated_terms(&asserted),
+            negates: words(&asserted).any(|word| is_negation(&word)),
         }
     }
 }
 
 impl Prepared<'_> {
     fn supports(&self, claim: &Claim, threshold: f32) -> Result<Evidence, (f32, Missing)> {
-        const WINDOW: usize = 3;
-        let mut best: Option<(f32, Range<usize>)> = None;
-        for start in 0..self.sentences.len() {
-            for end in start + 1..=(start + WINDOW).min(self.sentences.len()) {
-                let window = &self.sentences[start..end];
-                let covered = claim
-                    .terms
-                    .iter()
-                    .filter(|term| {
-                        self.context.contains(term)
-                            || window.iter().any(|sentence| sentence.terms.contains(term))
-                    })
-                    .count();
-                let coverage = covered as f32 / claim.terms.len() as f32;
-                // Of equal windows the shortest is the place.
-                let is_better = best.as_ref().is_none_or(|(score, range)| {
-                    coverage > *score || (coverage == *score && end - start < range.len())
-                });
-                if is_better {
-                    best = Some((coverage, start..end));
-                }
-            }
-        }
-        let Some((coverage, window)) = best else { return Err((0.0, Missing::Words)) };
+        let Some((coverage, window)) = self.best(claim, |_| true) else {
+            return Err((0.0, Missing::Words));
+        };
         if let Some((_, shown)) =
             claim.figures.iter().find(|(figure, _)| !figure.stands_in(&self.figures))
         {
@@ -244,34 +225,81 @@ impl Prepared<'_> {
         if coverage < threshold {
             return Err((coverage, Missing::Words));
         }
-        let window = &self.sentences[window];
-        if self.contradicts(claim, window) {
-            return Err((coverage, Missing::Negation));
-        }
+        let found = if !claim.negates {
+            Some((coverage, window)).filter(|(_, window)| !contradicts(claim, window))
+        } else if self.denies || window.iter().any(PreparedSentence::negates) {
+            Some((coverage, window))
+        } else {
+            // A denial may rest on another place, if it is the same that is denied there.
+            self.best(claim, |window| window.iter().any(|sentence| sentence.denies(claim)))
+                .filter(|(coverage, _)| *coverage >= threshold)
+        };
+        let Some((coverage, window)) = found else { return Err((coverage, Missing::Negation)) };
         let start = window.first().map_or(0, |sentence| sentence.range.start);
         let end = window.last().map_or(0, |sentence| sentence.range.end);
         Ok(Evidence { n: self.n, range: self.offset + start..self.offset + end, coverage })
     }
 
-    /// Whether the window negates what the claim asserts, or the claim denies what the window
-    /// nowhere denies.
-    fn contradicts(&self, claim: &Claim, window: &[PreparedSentence<'_>]) -> bool {
-        let window_negates =
-            window.iter().any(|sentence| words(sentence.text).any(|word| is_negation(&word)));
-        if claim.negates {
-            return !window_negates && !self.denies;
+    /// The neighbouring sentences that have most of a claim's content words, of those that may be
+    /// meant, with the share that they have.
+    fn best(
+        &self,
+        claim: &Claim,
+        is_meant: impl Fn(&[PreparedSentence<'_>]) -> bool,
+    ) -> Option<(f32, &[PreparedSentence<'_>])> {
+        const WINDOW: usize = 3;
+        let mut best: Option<(f32, &[PreparedSentence<'_>])> = None;
+        for start in 0..self.sentences.len() {
+            for end in start + 1..=(start + WINDOW).min(self.sentences.len()) {
+                let window = &self.sentences[start..end];
+                if !is_meant(window) {
+                    continue;
+                }
+                let covered = claim
+                    .terms
+                    .iter()
+                    .filter(|term| {
+                        self.context.contains(term)
+                            || window.iter().any(|sentence| sentence.terms.contains(term))
+                    })
+                    .count();
+                let coverage = covered as f32 / claim.terms.len() as f32;
+                // Of equal windows the shortest is the place.
+                let is_better = best.is_none_or(|(score, other)| {
+                    coverage > score || (coverage == score && window.len() < other.len())
+                });
+                if is_better {
+                    best = Some((coverage, window));
+                }
+            }
         }
-        window.iter().any(|sentence| {
-            let negated = negated_terms(sentence.text);
-            // The negated words are what the claim asserts, and it is this sentence that it is from.
-            let asserted = negated.intersection(&claim.terms).count();
-            let own = sentence.terms.intersection(&claim.terms).count();
-            !negated.is_empty()
-                && asserted * 2 > negated.len()
-                && own * 2 > claim.terms.len()
-                && claim.negated.is_empty()
-        })
+        best
     }
+}
+
+impl PreparedSentence<'_> {
+    fn negates(&self) -> bool {
+        words(self.text).any(|word| is_negation(&word))
+    }
+
+    /// Whether it negates some of what a claim does.
+    fn denies(&self, claim: &Claim) -> bool {
+        !negated_terms(self.text).is_disjoint(&claim.negated)
+    }
+}
+
+/// Whether a window negates what the claim asserts.
+fn contradicts(claim: &Claim, window: &[PreparedSentence<'_>]) -> bool {
+    window.iter().any(|sentence| {
+        let negated = negated_terms(sentence.text);
+        // The negated words are what the claim asserts, and it is this sentence that it is from.
+        let asserted = negated.intersection(&claim.terms).count();
+        let own = sentence.terms.intersection(&claim.terms).count();
+        !negated.is_empty()
+            && asserted * 2 > negated.len()
+            && own * 2 > claim.terms.len()
+            && claim.negated.is_empty()
+    })
 }
 
 fn prepare(passage: &Passage) -> Prepared<'_> {

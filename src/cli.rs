@@ -333,6 +333,11 @@ pub enum EvalCommand {
         after_help = "Example:\n  wellread eval compare RUN_A RUN_B --fail-on-regression\n\nExits with 1 if --fail-on-regression finds B worse in a metric."
     )]
     Compare(EvalCompare),
+    /// Let an LLM say which of a run's answers are right, and how far it agrees with people
+    #[command(
+        after_help = "Examples:\n  wellread eval judge RUN\n  wellread eval judge RUN --model models/larger.gguf\n\nNo threshold and no comparison rests on a judge."
+    )]
+    Judge(EvalJudge),
     /// List runs
     #[command(after_help = "Example:\n  wellread eval list")]
     List,
@@ -404,6 +409,17 @@ pub struct EvalCompare {
     /// Write both side by side as one HTML file
     #[arg(long, value_name = "FILE")]
     pub report: Option<std::path::PathBuf>,
+}
+
+/// `eval judge`.
+#[derive(Args, Debug)]
+pub struct EvalJudge {
+    /// A run: its folder, or its name in `eval list`
+    pub run: String,
+    /// The judge, as models.generator is given: a name, a GGUF file or one of the hub; the LLM of
+    /// the settings if it is not said
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
 }
 
 /// `eval show`.

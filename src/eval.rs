@@ -4,6 +4,7 @@
 pub mod beir;
 pub mod compare;
 pub mod goldens;
+pub mod judge;
 pub mod metrics;
 pub mod report;
 pub mod run;

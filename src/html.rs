@@ -4,6 +4,7 @@
 //! is. The tree is walked without recursion: depth costs no stack.
 
 mod build;
+mod element;
 mod notes;
 mod remove;
 mod repeated;

@@ -24,20 +24,27 @@ impl Template {
     /// [`ErrorKind::Config`] if it is not a template, or a block of `system`, `user` and `opening`
     /// is missing.
     pub fn new(name: &str, text: &str) -> Result<Template> {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-        let broken = |error: minijinja::Error| {
-            Error::new(ErrorKind::Config, format!("the prompt template {name} is broken"))
-                .caused_by(error)
-                .hint("compare it with prompts/answer.jinja of the source code, or unset answer.prompt")
-        };
-        environment.add_template_owned("prompt", text.to_owned()).map_err(broken)?;
-        let template = Template { environment, hash: hex(&Sha256::digest(text.as_bytes())[..8]) };
+        let template = Template::parse(name, text)?;
         template.render("?", &[]).map_err(|error| {
             error.hint("a prompt template has the blocks system, user and opening; see prompts/answer.jinja of the source code")
         })?;
         Ok(template)
+    }
+
+    /// A template of whatever variables.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if it is not a template.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Template> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+        environment.add_template_owned("prompt", text.to_owned()).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("the prompt template {name} is broken"))
+                .caused_by(error)
+                .hint("compare it with prompts/answer.jinja of the source code, or unset models.prompt")
+        })?;
+        Ok(Template { environment, hash: hex(&Sha256::digest(text.as_bytes())[..8]) })
     }
 
     /// The template that wellread ships.
@@ -73,11 +80,18 @@ impl Template {
                 }
             })
             .collect();
-        let variables = context! {
+        self.blocks(&context! {
             question => one_line(question),
             passages => shown,
-            fence => fence(question, passages),
-        };
+            fence => fence(question, passages.iter().map(|passage| passage.text.as_str())),
+        })
+    }
+
+    /// The prompt of the template's three blocks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if one is missing or fails.
+    pub(crate) fn blocks(&self, variables: &minijinja::Value) -> Result<Prompt> {
         let block = |name: &str| {
             self.environment
                 .get_template("prompt")
@@ -105,16 +119,17 @@ impl Template {
 }
 
 /// Titles, headings and questions can't open a line of their own.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn fence(question: &str, passages: &[Passage]) -> String {
+/// A word for the marks around quoted texts that none of them can know.
+pub(crate) fn fence<'a>(question: &str, quoted: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = Sha256::new();
     hasher.update(question.as_bytes());
-    for passage in passages {
+    for text in quoted {
         hasher.update([0]);
-        hasher.update(passage.text.as_bytes());
+        hasher.update(text.as_bytes());
     }
     format!("q{}", hex(&hasher.finalize()[..4]))
 }
@@ -160,10 +175,9 @@ mod tests {
 
     #[test]
     fn the_fence_follows_the_request() {
-        let [a, b] =
-            ["Wait two days.", "Wait two weeks."].map(|text| fence("q", &[passage(1, text)]));
+        let [a, b] = ["Wait two days.", "Wait two weeks."].map(|text| fence("q", [text]));
         assert_ne!(a, b);
-        assert_eq!(a, fence("q", &[passage(1, "Wait two days.")]));
+        assert_eq!(a, fence("q", ["Wait two days."]));
     }
 
     #[test]

@@ -52,10 +52,11 @@ pub fn sweep(parent: &Path) {
         }
         let is_abandoned = match File::open(entry.path().join(LOCK)) {
             Ok(lock) => lock.try_lock().is_ok(),
+            // A folder of the future is one from before the clock was set back.
             Err(_) => entry
                 .metadata()
                 .and_then(|meta| meta.modified())
-                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)),
+                .is_ok_and(|at| at.elapsed().unwrap_or_else(|ahead| ahead.duration()) > ABANDONED),
         };
         if is_abandoned {
             let _ = std::fs::remove_dir_all(entry.path());
@@ -78,8 +79,17 @@ mod tests {
         std::fs::create_dir(&fresh).unwrap();
         let other = parent.path().join("other");
         std::fs::create_dir(&other).unwrap();
+        // Made an hour ago, and in an hour: then the clock was set back.
+        let (now, hour) = (std::time::SystemTime::now(), Duration::from_secs(3600));
+        for (name, time) in [("old", now - hour), ("future", now + hour)] {
+            let folder = parent.path().join(format!("{PREFIX}{name}"));
+            std::fs::create_dir(&folder).unwrap();
+            File::open(folder).unwrap().set_modified(time).unwrap();
+        }
         sweep(parent.path());
         assert!(live.path().exists() && fresh.exists() && other.exists() && !left.exists());
+        assert!(!parent.path().join(format!("{PREFIX}old")).exists());
+        assert!(!parent.path().join(format!("{PREFIX}future")).exists());
         let path = live.path().to_owned();
         drop(live);
         assert!(!path.exists());

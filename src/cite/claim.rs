@@ -24,6 +24,38 @@ pub(super) fn is_negation(word: &str) -> bool {
         )
 }
 
+/// What a list item says, without its number or bullet; `None` if the text is none.
+pub fn list_item(text: &str) -> Option<&str> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let rest = match digits {
+        0 => text.strip_prefix(['-', '*', '•'])?,
+        1 | 2 => text[digits..].strip_prefix(['.', ')'])?,
+        _ => return None,
+    };
+    rest.starts_with(' ').then(|| rest.trim_start()).filter(|item| !item.is_empty())
+}
+
+/// A sentence without its conditions (`if …,`), which it does not assert. One that begins it must
+/// end with a comma: else nobody knows where what it asserts begins.
+pub(super) fn without_conditions(text: &str) -> String {
+    let mut kept = String::new();
+    let mut in_condition = false;
+    let mut rest = text;
+    while let Some(piece) = rest.split_word_bounds().next() {
+        let opens = matches!(piece.to_lowercase().as_str(), "if" | "unless");
+        if opens && (kept.chars().any(char::is_alphanumeric) || rest.contains(',')) {
+            in_condition = true;
+        } else if piece.contains([',', ';', ':']) {
+            in_condition = false;
+        }
+        if !in_condition {
+            kept.push_str(piece);
+        }
+        rest = &rest[piece.len()..];
+    }
+    kept
+}
+
 /// Content words among the four words after a negation.
 pub(super) fn negated_terms(text: &str) -> HashSet<u32> {
     let words: Vec<String> = words(text).collect();
@@ -59,7 +91,7 @@ impl Figure {
 }
 
 /// The figures of a text with how they are written: digits with thousands separators and decimals,
-/// `k`/`m`/`b` multiples, currencies, percentages, and the words for two to twelve.
+/// `k`/`m`/`b` multiples, currencies, percentages, and numbers in words.
 pub(super) fn figures(text: &str) -> Vec<(Figure, String)> {
     let characters: Vec<(usize, char)> = text.char_indices().collect();
     let mut found = Vec::new();
@@ -121,13 +153,70 @@ pub(super) fn figures(text: &str) -> Vec<(Figure, String)> {
         let shown = text[characters[start].0..end].to_owned();
         found.push((Figure { value: trim_zeros(&value), unit }, shown));
     }
-    const WORDS: [&str; 11] = [
-        "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    found.extend(figures_in_words(text));
+    found
+}
+
+/// Numbers in words, `two` to `ninety-nine` and their hundreds, thousands, millions and billions.
+/// A lone `one` and `a hundred` seldom count.
+fn figures_in_words(text: &str) -> Vec<(Figure, String)> {
+    const SMALL: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
     ];
-    for word in words(text) {
-        if let Some(value) = WORDS.iter().position(|name| word.eq_ignore_ascii_case(name)) {
-            found.push((Figure { value: (value + 2).to_string(), unit: None }, word));
+    const TENS: [&str; 8] =
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    const MULTIPLES: [(&str, u64); 4] =
+        [("hundred", 100), ("thousand", 1_000), ("million", 1_000_000), ("billion", 1_000_000_000)];
+    let words: Vec<String> = words(text).collect();
+    let at_word = |at: usize| words.get(at).map(|word| word.to_lowercase()).unwrap_or_default();
+    let small = |at: usize| SMALL.iter().position(|name| *name == at_word(at)).map(|n| n as u64);
+    let multiple = |at: usize| {
+        MULTIPLES.iter().find(|(name, _)| *name == at_word(at)).map(|(_, times)| *times)
+    };
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < words.len() {
+        let start = at;
+        let tens = TENS.iter().position(|name| *name == at_word(at)).map(|n| (n as u64 + 2) * 10);
+        let mut value = match (tens, small(at)) {
+            (Some(tens), _) => {
+                let unit = small(at + 1).filter(|unit| (1..10).contains(unit));
+                at += 1 + usize::from(unit.is_some());
+                tens + unit.unwrap_or(0)
+            }
+            (None, Some(value)) if value > 1 || (value == 1 && multiple(at + 1).is_some()) => {
+                at += 1;
+                value
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        while let Some(times) = multiple(at) {
+            value = value.saturating_mul(times);
+            at += 1;
         }
+        found.push((Figure { value: value.to_string(), unit: None }, words[start..at].join(" ")));
     }
     found
 }

@@ -73,6 +73,42 @@ fn an_invented_figure_name_or_negation_is_not_supported() {
 }
 
 #[test]
+fn the_number_of_a_list_item_is_no_figure() {
+    assert_eq!(cited("1. Owen rebuilt the **pump**."), [2]);
+    assert_eq!(cited("3) Owen rebuilt the pump."), [2]);
+    assert_eq!(list_item("12. Sand it."), Some("Sand it."));
+    assert_eq!(list_item("- Sand it."), Some("Sand it."));
+    assert_eq!(list_item("2025. It was"), None);
+    assert_eq!(list_item("3.5 hours."), None);
+    assert_eq!(list_item("-3 degrees"), None);
+}
+
+#[test]
+fn a_condition_denies_nothing() {
+    let text = "Forgetting the thickness of the planks makes a boat 24 millimetres too wide.";
+    let passages = [passage(1, text)];
+    let checker = Checker::new(&passages, "", SupportOptions::default());
+    let holds = |sentence: &str| matches!(checker.check(sentence), Verdict::Supported { .. });
+    assert!(holds("If you don't take off the planks, the boat is 24 millimetres too wide."));
+    assert!(holds("The boat is 24 millimetres too wide if you do not take off the planks."));
+    assert!(!holds("If wet it is not 24 millimetres too wide with planks."));
+    assert!(!holds("If you forget the planks, the boat is not 24 millimetres too wide."));
+}
+
+#[test]
+fn a_denial_rests_on_the_place_that_denies() {
+    let passages = [passage(
+        1,
+        "Under fifteen degrees don't glue at all. The maker has a table. It goes by the wood and \
+         by how warm it is. Pine at 15 °C wants the cramps for nine hours below a cover.",
+    )];
+    let checker = Checker::new(&passages, "", SupportOptions::default());
+    let verdict = checker.check("Below 15 degrees, one should not glue at all.");
+    let Verdict::Supported { evidence } = verdict else { panic!("{verdict:?}") };
+    assert_eq!(evidence[0].range.start, 100);
+}
+
+#[test]
 fn what_stands_under_a_heading_that_negates_is_negated() {
     let mut passages = passages();
     passages[0].heading_path = vec!["When NOT to varnish".to_owned()];
@@ -120,6 +156,12 @@ fn figures_are_compared_by_value_and_unit() {
     assert_eq!(of("2 million"), of("2000000"));
     assert_eq!(of("10 percent"), of("10%"));
     assert_eq!(of("five"), of("5"));
+    assert_eq!(of("forty seconds"), of("40 seconds"));
+    assert_eq!(of("twenty-four or thirty five"), of("24 or 35"));
+    assert_eq!(of("two hundred and six thousand"), of("200 and 6000"));
+    assert_eq!(of("three million or one million"), of("3,000,000 or 1,000,000"));
+    assert_eq!(of("twenty twelve"), of("20 12"));
+    assert!(of("one of a hundred ways, and someone").is_empty());
     assert_ne!(of("$10"), of("10%"));
     assert!(of("a B2B firm").is_empty());
 }

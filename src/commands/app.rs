@@ -117,7 +117,12 @@ impl App<'_> {
 
     /// The LLM of the settings, fetched if it is not here.
     pub fn llm(&self) -> Result<Llm> {
-        let choice = Choice::parse(&self.settings.config.models.generator)?;
+        self.llm_of(&self.settings.config.models.generator)
+    }
+
+    /// An LLM, said as in `models.generator`.
+    pub fn llm_of(&self, said: &str) -> Result<Llm> {
+        let choice = Choice::parse(said)?;
         let file = self.resolver()?.resolve_choice(
             &choice,
             &self.manifests()?,

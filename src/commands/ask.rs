@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::Outcome;
 use super::app::{App, filter, sources_of};
-use crate::answer::{self, LazyGenerator, Parts, Status};
+use crate::answer::{self, AnswerSentence, LazyGenerator, Parts, Status};
 use crate::cli::{Ask, Search};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index;
@@ -66,7 +66,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
         generator: &mut generator,
         template: &template,
     };
-    let mut written = false;
+    let mut before: Option<AnswerSentence> = None;
     let answer = answer::answer(
         parts,
         &question,
@@ -78,13 +78,13 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
             if app.json {
                 return Ok(());
             }
-            let before = if written { " " } else { "" };
-            written = true;
+            let separator = answer::separator(before.as_ref(), sentence);
+            before = Some(sentence.clone());
             app.ui.clear();
-            app.ui.result(&format!("{before}{}", output::sentence(app.ui.pen, sentence)))
+            app.ui.result(&format!("{separator}{}", output::sentence(app.ui.pen, sentence)))
         },
     );
-    if written {
+    if before.is_some() {
         app.ui.result("\n")?;
     }
     let answer = answer?;

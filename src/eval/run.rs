@@ -269,20 +269,27 @@ pub fn read_summary(run: &Path) -> Result<Option<Summary>> {
     if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
 }
 
-/// The results so far. A last line that was being written when the run was killed is dropped, from
-/// the file too.
+/// The results so far.
+///
+/// # Errors
+/// If the file can't be read, or is broken elsewhere than in its last line.
+pub fn read_results(run: &Path) -> Result<Vec<QuestionResult>> {
+    read_lines(&run.join("results.jsonl"))
+}
+
+/// A file of JSON lines that is written line by line; none if it is not there. A last line that was
+/// being written when its writer was killed is dropped, from the file too.
 ///
 /// # Errors
 /// If the file can't be read, or is broken elsewhere.
-pub fn read_results(run: &Path) -> Result<Vec<QuestionResult>> {
-    let path = run.join("results.jsonl");
+pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let text = fs_err::read_to_string(&path)
+    let text = fs_err::read_to_string(path)
         .map_err(|error| Error::io("cannot read the run's results", error))?;
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    let results = text[..whole]
+    let lines = text[..whole]
         .lines()
         .map(|line| {
             serde_json::from_str(line).map_err(|error| {
@@ -293,11 +300,11 @@ pub fn read_results(run: &Path) -> Result<Vec<QuestionResult>> {
         })
         .collect::<Result<Vec<_>>>()?;
     if whole < text.len() {
-        let file = fs_err::OpenOptions::new().write(true).open(&path);
+        let file = fs_err::OpenOptions::new().write(true).open(path);
         file.and_then(|file| file.set_len(whole as u64))
             .map_err(|error| Error::io("cannot mend the run's results", error))?;
     }
-    Ok(results)
+    Ok(lines)
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {

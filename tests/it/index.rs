@@ -246,6 +246,68 @@ fn a_newer_schema_is_refused_with_a_way_out() {
     hits(&wellread, "glue");
 }
 
+/// What was written while the clock was decades ahead is read, changed, replaced and removed as if
+/// it had been right: generations and revisions are counted, not timed.
+#[test]
+fn a_clock_that_was_set_back_changes_nothing() {
+    let wellread = Wellread::small();
+    let page = |words: &str| format!("# Note\n\nThe {words} tower of Selm is open to visitors.\n");
+    let path = wellread.file("notes/note.md", page("old").as_bytes());
+    let folder = Path::new(&path).parent().unwrap().display().to_string();
+    wellread.succeeds(&["add", &folder]);
+    wellread.succeeds(&["index", "rebuild"]);
+
+    let ahead = std::time::SystemTime::now() + Duration::from_secs(40 * 365 * 86_400);
+    let database = rusqlite::Connection::open(wellread.data().join("library.sqlite")).unwrap();
+    let micros = 40 * 365 * 86_400 * 1_000_000_i64;
+    for (table, column) in [
+        ("sources", "added_at"),
+        ("sources", "synced_at"),
+        ("articles", "first_seen"),
+        ("articles", "changed_at"),
+        ("revisions", "seen_at"),
+        ("memberships", "first_seen"),
+        ("memberships", "last_seen"),
+    ] {
+        let sql = format!("UPDATE {table} SET {column} = {column} + {micros}");
+        assert!(database.execute(&sql, []).unwrap() > 0, "{sql}");
+    }
+    drop(database);
+    let live = shard(&wellread);
+    let record = live.parent().unwrap().join("generation.json");
+    let mut generation: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    assert!(generation["created"].is_string());
+    generation["created"] = "2066-01-01T00:00:00Z".into();
+    std::fs::write(&record, generation.to_string()).unwrap();
+    for file in [&record, &live, &PathBuf::from(&path)] {
+        std::fs::File::open(file).unwrap().set_modified(ahead).unwrap();
+    }
+
+    let text = |words: &str| {
+        let found = hits(&wellread, "tower of Selm");
+        assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+        assert!(found[0]["text"].as_str().unwrap().contains(words), "{found}");
+    };
+    text("old");
+    assert!(wellread.json(&["index", "status"])["generations"][1]["created"].is_string());
+    wellread.succeeds(&["index", "status"]);
+    std::fs::write(&path, page("new")).unwrap();
+    assert_eq!(wellread.json(&["sync"])["sources"][0]["changed"], 1);
+    text("new");
+    wellread.succeeds(&["index", "verify"]);
+    let before = wellread.json(&["index", "status"])["live"].clone();
+    wellread.succeeds(&["index", "rebuild"]);
+    assert_ne!(wellread.json(&["index", "status"])["live"], before);
+    text("new");
+    wellread.succeeds(&["index", "rollback"]);
+    text("new");
+    wellread.succeeds(&["index", "rebuild"]);
+    wellread.succeeds(&["index", "prune", "--all"]);
+    assert_eq!(wellread.json(&["index", "status"])["generations"].as_array().unwrap().len(), 1);
+    text("new");
+}
+
 /// What the first schemas wrote is read as long as there is wellread.
 #[test]
 fn a_data_folder_of_schema_1_is_read() {
