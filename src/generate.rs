@@ -1,6 +1,7 @@
 //! A local LLM in a GGUF file, on candle: prompt → text, as it comes.
 
 mod family;
+mod quicken;
 mod stream;
 mod template;
 
@@ -103,16 +104,21 @@ impl Llm {
         let context = number(&format!("{architecture}.context_length"))
             .map_or(2048, |n| n as usize)
             .min(MAX_CONTEXT);
-        let model =
-            Model::load(&architecture, content, &mut reader).map_err(|error| match error {
-                family::LoadError::Unknown => broken
-                    .said(&format!(
-                        "it is of the family \"{architecture}\"; known are {}",
-                        family::KNOWN.join(", ")
-                    ))
-                    .hint("choose another model: wellread models list"),
-                family::LoadError::Candle(error) => broken.error("it is damaged", error),
-            })?;
+        let quick = quicken::quicken(&content, &mut reader)
+            .map_err(|error| broken.error("it is damaged", error))?;
+        let loaded = match quick {
+            Some((content, mut reader)) => Model::load(&architecture, content, &mut reader),
+            None => Model::load(&architecture, content, &mut reader),
+        };
+        let model = loaded.map_err(|error| match error {
+            family::LoadError::Unknown => broken
+                .said(&format!(
+                    "it is of the family \"{architecture}\"; known are {}",
+                    family::KNOWN.join(", ")
+                ))
+                .hint("choose another model: wellread models list"),
+            family::LoadError::Candle(error) => broken.error("it is damaged", error),
+        })?;
         Ok(Llm {
             name: name.to_owned(),
             sha256: sha256.to_owned(),

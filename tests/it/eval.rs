@@ -191,6 +191,52 @@ fn a_regression_is_told_by_the_exit_code() {
     assert!(ran.stdout.contains("WORSE"), "{}", ran.stdout);
 }
 
+/// The judge is compared with people first; killed, it goes on where it was; its verdicts stand
+/// beside the run and change nothing in it.
+#[test]
+fn a_judge_says_how_far_it_agrees_with_people() {
+    let wellread = Wellread::new();
+    let (set, feed) = (sample_set(), sample_feed());
+    let retrieval =
+        wellread.json(&["eval", "run", &set, "--source", &feed, "--retrieval-only", "--limit", "2"]);
+    wellread.fails(&["eval", "judge", retrieval["run"].as_str().unwrap()], "nothing to judge");
+    let run = wellread.json(&["eval", "run", &set, "--source", &feed, "--limit", "3"]);
+    let folder = std::path::PathBuf::from(run["run"].as_str().unwrap());
+    let before = summary(&run);
+
+    let judges = wellread.data().join("eval/judges");
+    let verdicts = || -> Vec<Value> {
+        let Ok(mut files) = std::fs::read_dir(&judges) else { return Vec::new() };
+        let Some(file) = files.next() else { return Vec::new() };
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        text[..whole].lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let judge = ["--json", "eval", "judge", folder.to_str().unwrap()];
+    let mut child = wellread.spawn(&judge, std::process::Stdio::null());
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    while verdicts().len() < 3 && std::time::Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let first = verdicts();
+    assert!(first.len() >= 3);
+
+    let said: Value = serde_json::from_str(&wellread.succeeds(&judge)).unwrap();
+    let all = verdicts();
+    assert_eq!(all[..first.len()], first[..]);
+    let ids: std::collections::HashSet<String> =
+        all.iter().map(|verdict| verdict["id"].to_string()).collect();
+    assert_eq!(ids.len(), all.len());
+    let with_people = &said["judged"]["agreement_with_people"];
+    assert_eq!(with_people["share"]["n"].as_u64().unwrap(), all.len() as u64);
+    assert!(with_people["share"]["mean"].as_f64().unwrap() > 0.7, "{said}");
+    assert!(said["judged"]["right_by_judge"]["n"].as_u64().unwrap() >= 2, "{said}");
+    assert!(folder.join(said["verdicts"].as_str().unwrap()).exists());
+    assert_eq!(summary(&run), before);
+}
+
 #[test]
 fn bad_sets_are_refused_before_anything_is_run() {
     let wellread = Wellread::new();
