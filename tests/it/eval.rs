@@ -197,8 +197,16 @@ fn a_regression_is_told_by_the_exit_code() {
 fn a_judge_says_how_far_it_agrees_with_people() {
     let wellread = Wellread::new();
     let (set, feed) = (sample_set(), sample_feed());
-    let retrieval =
-        wellread.json(&["eval", "run", &set, "--source", &feed, "--retrieval-only", "--limit", "2"]);
+    let retrieval = wellread.json(&[
+        "eval",
+        "run",
+        &set,
+        "--source",
+        &feed,
+        "--retrieval-only",
+        "--limit",
+        "2",
+    ]);
     wellread.fails(&["eval", "judge", retrieval["run"].as_str().unwrap()], "nothing to judge");
     let run = wellread.json(&["eval", "run", &set, "--source", &feed, "--limit", "3"]);
     let folder = std::path::PathBuf::from(run["run"].as_str().unwrap());

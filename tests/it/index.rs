@@ -293,7 +293,8 @@ fn a_clock_that_was_set_back_changes_nothing() {
     assert!(wellread.json(&["index", "status"])["generations"][1]["created"].is_string());
     wellread.succeeds(&["index", "status"]);
     std::fs::write(&path, page("new")).unwrap();
-    assert_eq!(wellread.json(&["sync"])["sources"][0]["changed"], 1);
+    let changed = wellread.json(&["sync"])["sources"][0]["changed"].clone();
+    assert_eq!(changed.as_array().unwrap().len(), 1, "{changed}");
     text("new");
     wellread.succeeds(&["index", "verify"]);
     let before = wellread.json(&["index", "status"])["live"].clone();
