@@ -304,6 +304,9 @@ pub(super) fn declines(text: &str) -> bool {
         "information",
         "author",
         "mention",
+        "stated",
+        "specified",
+        "disclosed",
         "there is",
         "it is",
     ]

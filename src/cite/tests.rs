@@ -138,6 +138,8 @@ fn what_is_said_of_something_else_is_no_answer() {
 fn declining_is_recognised() {
     assert_eq!(verdict("the passages do not mention a price."), Verdict::Declines);
     assert_eq!(verdict("There is no mention of a subscription."), Verdict::Declines);
+    assert_eq!(verdict("The price of the tin is not explicitly stated."), Verdict::Declines);
+    assert_eq!(verdict("The price of the tin isn't specified."), Verdict::Declines);
     assert_ne!(verdict("Do not sand the first coat."), Verdict::Declines);
 }
 
