@@ -10,11 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use qdrant_edge::{
-    CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeShard, EdgeSparseVectorParamsBuilder,
-    EdgeVectorParamsBuilder, FieldIndexOperations, HnswIndexConfig, Modifier, NamedQuery,
-    OperationError, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum,
-    QueryRequest, ScoringQuery, ScrollRequest, UpdateOperation, Vector, VectorInternal, Vectors,
-    WalOptions, WithPayloadInterface, WithVector,
+    CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeOptimizersConfig, EdgeShard,
+    EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, FieldIndexOperations, HnswIndexConfig,
+    Modifier, NamedQuery, OperationError, PointId, PointInsertOperations, PointOperations,
+    PointStruct, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, UpdateOperation, Vector,
+    VectorInternal, Vectors, WalOptions, WithPayloadInterface, WithVector,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ const PAGE: usize = 1000;
 const LOG_SEGMENT: usize = 4 << 20;
 /// The same for a reader.
 const READER_LOG: usize = 64 << 10;
+/// Points after which what was written becomes a part of its own. In one that is written to, each
+/// point is worth a walk over all before it that have its words.
+const PART: usize = 16_384;
 /// A shard's configuration.
 const CONFIG: &str = "edge_config.json";
 
@@ -52,6 +55,10 @@ pub struct EdgeStore {
     shard: Option<EdgeShard>,
     /// A reader's private folder.
     private: Option<Scratch>,
+    /// Points written since the last part was closed.
+    written: usize,
+    /// Whether there are closed parts that have no graph yet.
+    has_parts: bool,
 }
 
 impl EdgeStore {
@@ -64,7 +71,7 @@ impl EdgeStore {
             .map_err(|error| Error::io("cannot make a folder for the index", error))?;
         let config = config(shape, options)?;
         let shard = guard("cannot make an index", || EdgeShard::new(dir, config))?;
-        let store = EdgeStore { shard: Some(shard), private: None };
+        let store = EdgeStore::of(shard, None);
         for (field, schema) in payload::indexes() {
             let index = CreateIndex {
                 field_name: from_json(Value::String(field.to_owned()))?,
@@ -84,7 +91,7 @@ impl EdgeStore {
     pub fn open(dir: &Path) -> Result<EdgeStore> {
         is_there(dir)?;
         let shard = guard("cannot open the index", || EdgeShard::load(dir, None))?;
-        Ok(EdgeStore { shard: Some(shard), private: None })
+        Ok(EdgeStore::of(shard, None))
     }
 
     /// The store of a published folder, to be read from; as many processes at once as there are.
@@ -108,7 +115,34 @@ impl EdgeStore {
             }
         }
         let shard = guard("cannot open the index", || EdgeShard::load(private.path(), None))?;
-        Ok(EdgeStore { shard: Some(shard), private: Some(private) })
+        Ok(EdgeStore::of(shard, Some(private)))
+    }
+
+    fn of(shard: EdgeShard, private: Option<Scratch>) -> EdgeStore {
+        EdgeStore { shard: Some(shard), private, written: 0, has_parts: false }
+    }
+
+    /// Closes what was written as a part: without a graph, which one part of the whole gets in the
+    /// end.
+    fn close_part(&mut self) -> Result<()> {
+        self.optimize(
+            HnswIndexConfig { m: 0, ..graph() },
+            EdgeOptimizersConfig {
+                default_segment_number: Some(usize::MAX / 2),
+                ..EdgeOptimizersConfig::default()
+            },
+        )?;
+        (self.written, self.has_parts) = (0, true);
+        Ok(())
+    }
+
+    fn optimize(&self, graph: HnswIndexConfig, optimizers: EdgeOptimizersConfig) -> Result<()> {
+        let shard = self.shard()?;
+        guard("cannot write the index", || {
+            shard.set_hnsw_config(graph)?;
+            shard.set_optimizers_config(optimizers)?;
+            shard.optimize().map(|_| ())
+        })
     }
 
     fn shard(&self) -> Result<&EdgeShard> {
@@ -173,6 +207,10 @@ fn is_there(dir: &Path) -> Result<()> {
         .hint("run `wellread index rebuild`; the library has everything that it needs"))
 }
 
+fn graph() -> HnswIndexConfig {
+    HnswIndexConfig { on_disk: Some(true), ..HnswIndexConfig::default() }
+}
+
 fn config(shape: &Shape, options: &EdgeOptions) -> Result<EdgeConfig> {
     let mut config = EdgeConfigBuilder::new();
     if options.quantization {
@@ -183,9 +221,8 @@ fn config(shape: &Shape, options: &EdgeOptions) -> Result<EdgeConfig> {
     // and the system's cache serves the next.
     let dense = EdgeVectorParamsBuilder::new(shape.dimensions, Distance::Cosine).on_disk(true);
     let sparse = EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).on_disk(true);
-    let graph = HnswIndexConfig { on_disk: Some(true), ..HnswIndexConfig::default() };
     Ok(config
-        .hnsw_config(graph)
+        .hnsw_config(graph())
         .vector(DENSE, dense.build())
         .sparse_vector(SPARSE, sparse.build())
         .wal_options(WalOptions { segment_capacity: LOG_SEGMENT, ..WalOptions::default() })
@@ -277,6 +314,10 @@ impl Store for EdgeStore {
                 batch.iter().map(|one| point(one).map(Into::into)).collect::<Result<Vec<_>>>()?;
             let operation = PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch));
             self.update(UpdateOperation::PointOperation(operation))?;
+            self.written += BATCH;
+            if self.written >= PART {
+                self.close_part()?;
+            }
         }
         Ok(())
     }
@@ -292,6 +333,18 @@ impl Store for EdgeStore {
     }
 
     fn flush(&mut self) -> Result<()> {
+        if self.has_parts {
+            let one = EdgeOptimizersConfig {
+                default_segment_number: Some(1),
+                ..EdgeOptimizersConfig::default()
+            };
+            self.optimize(graph(), one)?;
+            let shard = self.shard()?;
+            guard("cannot write the index", || {
+                shard.set_optimizers_config(EdgeOptimizersConfig::default())
+            })?;
+            self.has_parts = false;
+        }
         let shard = self.shard()?;
         guard("cannot write the index", || {
             shard.optimize()?;
