@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use wellread::domain::ArticleId;
-use wellread::seams::{Select, Store};
-use wellread::store::edge::EdgeStore;
+use wellread::domain::{ArticleId, Filter};
+use wellread::seams::{Query, Select, Store};
+use wellread::store::edge::{EdgeOptions, EdgeStore};
 
 use crate::support::*;
 
@@ -307,6 +307,51 @@ fn a_clock_that_was_set_back_changes_nothing() {
     wellread.succeeds(&["index", "prune", "--all"]);
     assert_eq!(wellread.json(&["index", "status"])["generations"].as_array().unwrap().len(), 1);
     text("new");
+}
+
+/// A large build is written in parts, which become one with a graph: every point is there and found,
+/// and what is written later is, too.
+#[test]
+fn a_build_in_parts_holds_every_point_once() {
+    const POINTS: u128 = 40_000;
+    let dir = tempfile::tempdir().unwrap();
+    let shape = wellread::store::Shape { dimensions: 384 };
+    let mut store = EdgeStore::create(dir.path(), &shape, &EdgeOptions::default()).unwrap();
+    let made = |n: u128| {
+        let mut point =
+            crate::contract::point(n, &format!("a{}", n / 10), &format!("plank number{n}"), 384);
+        let mut random = fastrand::Rng::with_seed(n as u64);
+        point.dense = (0..384).map(|_| random.f32() - 0.5).collect();
+        point
+    };
+    for group in (0..POINTS).collect::<Vec<_>>().chunks(2_000) {
+        let points: Vec<_> = group.iter().map(|n| made(*n)).collect();
+        store.upsert(&points).unwrap();
+    }
+    store.flush().unwrap();
+    let check = |store: &EdgeStore, n: u128| {
+        let id = made(n).chunk.id;
+        let found = store.search(&Query::Dense(made(n).dense), &Filter::default(), 3).unwrap();
+        assert_eq!(found[0].chunk_id, id);
+        let words = wellread::bm25::query(&format!("number{n}"));
+        let found = store.search(&Query::Sparse(words), &Filter::default(), 3).unwrap();
+        assert_eq!((found.len(), found[0].chunk_id), (1, id));
+    };
+    assert_eq!(store.scan(&Select::All).unwrap().len(), POINTS as usize);
+    for n in [0, 1, 16_383, 16_384, 32_767, 32_768, 39_999] {
+        check(&store, n);
+    }
+    store.upsert(&[made(POINTS), made(5)]).unwrap();
+    assert_eq!(store.delete(&ArticleId("a7".into())).unwrap(), 10);
+    store.flush().unwrap();
+    drop(store);
+    let store = EdgeStore::open_reader(dir.path()).unwrap();
+    assert_eq!(store.scan(&Select::All).unwrap().len(), POINTS as usize + 1 - 10);
+    check(&store, POINTS);
+    check(&store, 5);
+    let config = std::fs::read_to_string(dir.path().join("edge_config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["hnsw_config"]["m"], 16, "{config}");
 }
 
 /// What the first schemas wrote is read as long as there is wellread.
