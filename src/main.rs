@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    wellread::commands::main()
+    wellread::cli::main()
 }

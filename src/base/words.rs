@@ -32,6 +32,18 @@ impl std::fmt::Display for ArticleId {
     }
 }
 
+/// A cleaned document's identity: 32 hexadecimal digits of the SHA-256 of all that it holds, so that
+/// two of one id are the same to the byte.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DocumentId(pub String);
+
+impl std::fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A chunk's identity: a version-5 UUID of article, heading path, place in it and text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -84,15 +96,6 @@ impl Extent {
             Extent::Summary => "summary",
             Extent::LinkedPage => "linked_page",
             Extent::Full => "full",
-        }
-    }
-
-    /// The one of a name; [`Extent::Full`] for others.
-    pub fn of_name(name: &str) -> Extent {
-        match name {
-            "summary" => Extent::Summary,
-            "linked_page" => Extent::LinkedPage,
-            _ => Extent::Full,
         }
     }
 }
@@ -290,10 +293,14 @@ pub struct Point {
     pub article: ArticleMeta,
     /// The article's revision that it was cut from.
     pub revision: u32,
+    /// The document that it was cut from.
+    pub document: DocumentId,
     /// Unit length, as many dimensions as the embedder has.
     pub dense: Vec<f32>,
-    /// BM25 weights of the terms.
+    /// BM25 weights of the terms, without their inverse document frequencies.
     pub sparse: SparseVector,
+    /// Terms of the text that was embedded, repeated ones counted again; stop words left out.
+    pub length: usize,
 }
 
 /// Which chunks a search may return; the parts are joined by *and*, the values of one part by *or*.
@@ -318,6 +325,33 @@ impl Filter {
     pub fn is_empty(&self) -> bool {
         self == &Filter::default()
     }
+
+    /// Whether an article's chunks pass, by the rules of Qdrant's filters: times to the microsecond,
+    /// names and tags exactly, all words of `title` among those of the article's title in any case.
+    pub fn accepts(&self, article: &ArticleMeta) -> bool {
+        let Filter { since, until, sources, authors, tags, title } = self;
+        let micros = |at: &Timestamp| at.as_microsecond();
+        let published = article.published.as_ref().map(micros);
+        let mut all_sources = std::iter::once(&article.source).chain(&article.other_sources);
+        since.as_ref().is_none_or(|since| published.is_some_and(|at| at >= micros(since)))
+            && until.as_ref().is_none_or(|until| published.is_some_and(|at| at < micros(until)))
+            && (sources.is_empty() || all_sources.any(|source| sources.contains(source)))
+            && (authors.is_empty() || article.authors.iter().any(|one| authors.contains(one)))
+            && (tags.is_empty() || article.tags.iter().any(|one| tags.contains(one)))
+            && title.as_ref().is_none_or(|title| {
+                let wanted = title_words(title);
+                let has = title_words(&article.title);
+                !wanted.is_empty() && wanted.is_subset(&has)
+            })
+    }
+}
+
+/// The words of a title as Qdrant's word tokenizer reads them.
+fn title_words(text: &str) -> std::collections::BTreeSet<String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 /// A chunk that a search found.
@@ -329,6 +363,8 @@ pub struct Hit {
     pub article: ArticleMeta,
     /// The article's revision that it was cut from.
     pub revision: u32,
+    /// The document that it was cut from, which `section` and `range` point into.
+    pub document: DocumentId,
     /// Index into [`Document::sections`].
     pub section: usize,
     /// Place among the article's chunks.
@@ -389,62 +425,4 @@ impl Fingerprint {
 /// Lower-case hexadecimal digits of `bytes`.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Something that happened on the way, for the user's eyes; drawn by the `ui` module alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A step of a known length went on; `total` 0 means unknown.
-    Progress {
-        /// What is being done, as `Fetching model.safetensors`.
-        task: String,
-        /// Units done.
-        done: u64,
-        /// Units in all.
-        total: u64,
-        /// What is counted.
-        unit: Unit,
-    },
-    /// A step ended; its progress line goes.
-    Done {
-        /// The same text as in `Progress`.
-        task: String,
-    },
-    /// One line of status.
-    Status(String),
-    /// Something that the user should know, and was not an error.
-    Warning(String),
-}
-
-/// What a progress counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// Bytes.
-    Bytes,
-    /// Things.
-    Items,
-}
-
-/// Where events go.
-pub type Events<'a> = &'a (dyn Fn(Event) + Sync);
-
-/// A flag that Ctrl-C raises and long work looks at between steps.
-#[derive(Clone, Debug, Default)]
-pub struct Cancel(std::sync::Arc<std::sync::atomic::AtomicBool>);
-
-impl Cancel {
-    /// Raises the flag.
-    pub fn raise(&self) {
-        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    /// Whether the flag is up.
-    pub fn is_raised(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
-    }
-
-    /// An error of kind [`crate::error::ErrorKind::Interrupted`] if the flag is up.
-    pub fn check(&self) -> crate::error::Result<()> {
-        if self.is_raised() { Err(crate::error::Error::interrupted()) } else { Ok(()) }
-    }
 }

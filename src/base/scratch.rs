@@ -1,7 +1,7 @@
 //! Temporary folders that outlive no process for long: one that was killed leaves its folder, and
 //! the next to make one beside it takes that away.
 
-use std::fs::File;
+use fs_err::File;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Scratch {
         let making = dir.path().join("making.lock");
         let lock = File::create(&making)?;
         lock.lock()?;
-        std::fs::rename(making, dir.path().join(LOCK))?;
+        fs_err::rename(making, dir.path().join(LOCK))?;
         Ok(Scratch { dir, _lock: lock })
     }
 
@@ -45,7 +45,7 @@ impl Scratch {
 
 /// Removes the folders in `parent` whose owners are dead, as far as that can be done.
 pub fn sweep(parent: &Path) {
-    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    let Ok(entries) = fs_err::read_dir(parent) else { return };
     for entry in entries.flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;
@@ -59,7 +59,7 @@ pub fn sweep(parent: &Path) {
                 .is_ok_and(|at| at.elapsed().unwrap_or_else(|ahead| ahead.duration()) > ABANDONED),
         };
         if is_abandoned {
-            let _ = std::fs::remove_dir_all(entry.path());
+            let _ = fs_err::remove_dir_all(entry.path());
         }
     }
 }
@@ -73,17 +73,17 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let live = Scratch::new_in(parent.path()).unwrap();
         let left = parent.path().join(format!("{PREFIX}dead"));
-        std::fs::create_dir(&left).unwrap();
-        std::fs::write(left.join(LOCK), "").unwrap();
+        fs_err::create_dir(&left).unwrap();
+        fs_err::write(left.join(LOCK), "").unwrap();
         let fresh = parent.path().join(format!("{PREFIX}fresh"));
-        std::fs::create_dir(&fresh).unwrap();
+        fs_err::create_dir(&fresh).unwrap();
         let other = parent.path().join("other");
-        std::fs::create_dir(&other).unwrap();
+        fs_err::create_dir(&other).unwrap();
         // Made an hour ago, and in an hour: then the clock was set back.
         let (now, hour) = (std::time::SystemTime::now(), Duration::from_secs(3600));
         for (name, time) in [("old", now - hour), ("future", now + hour)] {
             let folder = parent.path().join(format!("{PREFIX}{name}"));
-            std::fs::create_dir(&folder).unwrap();
+            fs_err::create_dir(&folder).unwrap();
             File::open(folder).unwrap().set_modified(time).unwrap();
         }
         sweep(parent.path());
