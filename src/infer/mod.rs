@@ -1,12 +1,16 @@
-//! The three seams with more than one implementation: embedder, generator, store.
+//! Models at work: the traits `Embedder` and `Generator`, and what implements them.
 //!
-//! Each is synchronous and small, and has one contract suite in `tests/it/contract.rs` that all its
-//! implementations pass.
+//! Both are synchronous and small, and have one contract suite each in `tests/it/contract.rs` that
+//! all implementations pass.
+
+pub mod bert;
+pub mod llm;
+mod numbers;
 
 use std::ops::ControlFlow;
 
-use crate::domain::{ArticleId, ChunkId, Filter, Fingerprint, Hit, Point, SparseVector};
-use crate::error::Result;
+use crate::base::Fingerprint;
+use crate::base::error::Result;
 
 /// What a text is embedded for; some models put another prefix before each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub trait Embedder: Send + Sync {
     /// depend on the other texts of the call (cosine ≥ 0.9999).
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::TooLong`] if a text is over [`Embedder::max_tokens`]: nothing is
+    /// [`crate::base::error::ErrorKind::TooLong`] if a text is over [`Embedder::max_tokens`]: nothing is
     /// ever cut.
     fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>>;
 }
@@ -128,74 +132,11 @@ pub trait Generator: Send {
     /// break off. The pieces joined are [`Generation::text`].
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::TooLong`] if the prompt leaves no room in the context.
+    /// [`crate::base::error::ErrorKind::TooLong`] if the prompt leaves no room in the context.
     fn generate(
         &mut self,
         prompt: &Prompt,
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation>;
-}
-
-/// What a single search looks for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Query {
-    /// Nearest by cosine.
-    Dense(Vec<f32>),
-    /// Highest by BM25 with the collection's IDF.
-    Sparse(SparseVector),
-}
-
-/// Which points a scan or delete is about.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Select {
-    /// Every point.
-    All,
-    /// The points of an article.
-    Article(ArticleId),
-}
-
-/// What a scan returns of a point.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
-    /// Which chunk.
-    pub chunk_id: ChunkId,
-    /// Of which article.
-    pub article_id: ArticleId,
-    /// At which revision.
-    pub revision: u32,
-}
-
-/// One generation of an index.
-pub trait Store: Send {
-    /// Writes points; one with the same chunk id is replaced. Durable after [`Store::flush`].
-    ///
-    /// # Errors
-    /// If the store refuses a point; then none of the call may be counted on.
-    fn upsert(&mut self, points: &[Point]) -> Result<()>;
-
-    /// Deletes the points of an article; how many there were.
-    ///
-    /// # Errors
-    /// If the store fails.
-    fn delete(&mut self, article: &ArticleId) -> Result<usize>;
-
-    /// Makes everything written so far durable, and quick to search.
-    ///
-    /// # Errors
-    /// If the store fails.
-    fn flush(&mut self) -> Result<()>;
-
-    /// The best `limit` points that pass the filter, best first, ties by chunk id; `score` is the
-    /// cosine or the BM25 weight, and stands in `scores` too. BM25 hits score above 0.
-    ///
-    /// # Errors
-    /// If the store fails.
-    fn search(&self, query: &Query, filter: &Filter, limit: usize) -> Result<Vec<Hit>>;
-
-    /// All selected points, ordered by chunk id.
-    ///
-    /// # Errors
-    /// If the store fails.
-    fn scan(&self, select: &Select) -> Result<Vec<Stored>>;
 }

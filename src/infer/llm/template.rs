@@ -6,8 +6,8 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind as JinjaError, context};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::seams::{Message, Prompt, Role};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::infer::{Message, Prompt, Role};
 
 /// A piece of a laid-out prompt.
 #[derive(Debug, PartialEq, Eq)]

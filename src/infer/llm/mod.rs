@@ -1,30 +1,36 @@
-//! A local LLM in a GGUF file, on candle: prompt → text, as it comes.
+//! A local LLM in a GGUF file: prompt → text, as it comes.
 
 mod family;
 mod quicken;
 mod stream;
 mod template;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tiny;
+mod transformer;
+mod vocabulary;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::tokenizer::TokenizerFromGguf;
-use candle_core::{Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
-use tokenizers::Tokenizer;
 
-use crate::domain::Fingerprint;
-use crate::error::{Error, ErrorKind, Result};
-use crate::seams::{Finish, Generation, Generator, Prompt, Sampling};
+use crate::base::Fingerprint;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::infer::{Finish, Generation, Generator, Prompt, Sampling};
 
-use family::Model;
+use family::Facts;
 use stream::{Decoder, StopTexts};
-use template::ChatTemplate;
+use template::{ChatTemplate, Part};
+use transformer::Transformer;
+use vocabulary::{Piece, Vocabulary};
 
-/// Tokens of a prompt that go through the model at once; between two such pieces the user is
-/// heard.
-const PREFILL: usize = 256;
+/// Tokens of a prompt that go through the model at once. Between two such pieces the user is heard,
+/// which must not take long on a slow machine; larger ones are no quicker.
+const PREFILL: usize = 32;
 
 /// The longest context that is used, whatever the model allows: the memory for it is taken as it
 /// fills.
@@ -34,8 +40,8 @@ const MAX_CONTEXT: usize = 32_768;
 pub struct Llm {
     name: String,
     sha256: String,
-    model: Model,
-    tokenizer: Tokenizer,
+    model: Transformer,
+    vocabulary: Vocabulary,
     template: ChatTemplate,
     bos: Option<u32>,
     ends: Vec<u32>,
@@ -43,7 +49,7 @@ pub struct Llm {
 }
 
 impl Llm {
-    /// Loads a GGUF file of a family that candle reads: Qwen2, Qwen3, Llama, Gemma 3, Phi-3.
+    /// Loads a GGUF file of one of the families Qwen 2, Qwen 3, Llama, Gemma 3 and Phi-3.
     /// `name` and `sha256` stand in the fingerprint.
     ///
     /// # Errors
@@ -57,22 +63,31 @@ impl Llm {
         let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
         let content = Content::read(&mut reader)
             .map_err(|error| broken.error("it is not a GGUF file, or it is damaged", error))?;
-        let tokenizer = Tokenizer::from_gguf(&content)
-            .map_err(|error| broken.error("its tokenizer can't be used", error))?;
         let text = |key: &str| match content.metadata.get(key) {
             Some(Value::String(text)) => Some(text.clone()),
             _ => None,
         };
         let number = |key: &str| {
-            content.metadata.get(key).and_then(|value| match value {
-                Value::U32(n) => Some(*n),
-                Value::I32(n) => u32::try_from(*n).ok(),
-                Value::U64(n) => u32::try_from(*n).ok(),
-                _ => None,
-            })
+            content
+                .metadata
+                .get(key)
+                .and_then(vocabulary::whole)
+                .and_then(|number| u32::try_from(number).ok())
         };
         let architecture = text("general.architecture").unwrap_or_default();
-        let token = |id: Option<u32>| id.and_then(|id| tokenizer.id_to_token(id));
+        if !family::KNOWN.contains(&architecture.as_str()) {
+            return Err(broken
+                .said(&format!(
+                    "it is of the family \"{architecture}\"; known are {}",
+                    family::KNOWN.join(", ")
+                ))
+                .hint(OTHER));
+        }
+        let unusable = |what: String| broken.said(&what).hint(OTHER);
+        let facts = Facts::read(&content, &architecture).map_err(unusable)?;
+        let vocabulary = Vocabulary::from_gguf(&content)
+            .map_err(|what| unusable(format!("its tokenizer is not supported: {what}")))?;
+        let token = |id: Option<u32>| id.and_then(|id| vocabulary.token(id));
         let bos = number("tokenizer.ggml.bos_token_id");
         let eos = number("tokenizer.ggml.eos_token_id");
         let source = text("tokenizer.chat_template").ok_or_else(|| {
@@ -95,35 +110,28 @@ impl Llm {
             "<|endoftext|>",
             "<|end_of_text|>",
         ] {
-            ends.extend(tokenizer.token_to_id(name));
+            ends.extend(vocabulary.id(name));
         }
         ends.sort_unstable();
         ends.dedup();
-        let adds_bos =
-            matches!(content.metadata.get("tokenizer.ggml.add_bos_token"), Some(Value::Bool(true)));
-        let context = number(&format!("{architecture}.context_length"))
-            .map_or(2048, |n| n as usize)
-            .min(MAX_CONTEXT);
+        let adds_bos = match content.metadata.get("tokenizer.ggml.add_bos_token") {
+            Some(Value::Bool(adds)) => *adds,
+            // SentencePiece adds it where nothing else is said.
+            _ => text("tokenizer.ggml.model").as_deref() == Some("llama"),
+        };
+        let context = facts.context.min(MAX_CONTEXT);
         let quick = quicken::quicken(&content, &mut reader)
             .map_err(|error| broken.error("it is damaged", error))?;
         let loaded = match quick {
-            Some((content, mut reader)) => Model::load(&architecture, content, &mut reader),
-            None => Model::load(&architecture, content, &mut reader),
+            Some((content, mut reader)) => Transformer::load(facts, &content, &mut reader),
+            None => Transformer::load(facts, &content, &mut reader),
         };
-        let model = loaded.map_err(|error| match error {
-            family::LoadError::Unknown => broken
-                .said(&format!(
-                    "it is of the family \"{architecture}\"; known are {}",
-                    family::KNOWN.join(", ")
-                ))
-                .hint("choose another model: wellread models list"),
-            family::LoadError::Candle(error) => broken.error("it is damaged", error),
-        })?;
+        let model = loaded.map_err(|error| broken.error("it is damaged", error))?;
         Ok(Llm {
             name: name.to_owned(),
             sha256: sha256.to_owned(),
             model,
-            tokenizer,
+            vocabulary,
             template,
             bos: bos.filter(|_| adds_bos),
             ends,
@@ -131,17 +139,18 @@ impl Llm {
         })
     }
 
-    /// A prompt as tokens: the template's own text with its special tokens, what is said as plain
-    /// text.
-    fn tokens(&mut self, prompt: &Prompt) -> Result<Vec<u32>> {
-        let mut tokens = Vec::new();
-        for part in self.template.lay_out(prompt)? {
-            let (text, is_plain) = match &part {
-                template::Part::Template(text) => (text, false),
-                template::Part::Said(text) => (text, true),
-            };
-            tokens.extend(self.encode(text, is_plain)?);
-        }
+    /// A prompt as tokens: special ones where the template writes them; what is said is plain text.
+    fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let parts = self.template.lay_out(prompt)?;
+        let pieces: Vec<Piece<'_>> = parts
+            .iter()
+            .map(|part| match part {
+                Part::Template(text) => Piece::Template(text),
+                Part::Said(text) => Piece::Said(text),
+            })
+            .collect();
+        let tokens = self.vocabulary.prompt(&pieces);
+        let mut tokens = tokens.map_err(|error| self.tokenizer_failed(error))?;
         if let Some(bos) = self.bos
             && tokens.first() != Some(&bos)
         {
@@ -150,30 +159,22 @@ impl Llm {
         Ok(tokens)
     }
 
-    fn encode(&mut self, text: &str, is_plain: bool) -> Result<Vec<u32>> {
-        self.tokenizer.set_encode_special_tokens(is_plain);
-        let encoding = self.tokenizer.encode_fast(text, false);
-        self.tokenizer.set_encode_special_tokens(true);
-        let encoding = encoding.map_err(|error| {
-            Error::new(ErrorKind::Model, format!("the tokenizer of {} failed", self.name))
-                .caused_by(error.to_string())
-        })?;
-        Ok(encoding.get_ids().to_vec())
+    fn tokenizer_failed(&self, error: String) -> Error {
+        Error::new(ErrorKind::Model, format!("the tokenizer of {} failed", self.name))
+            .caused_by(error)
     }
 
-    /// Logits of the token after the last of `tokens`, `[vocabulary]`.
-    fn forward(&mut self, tokens: &[u32], at: usize) -> Result<Tensor> {
-        let run = || -> candle_core::Result<Tensor> {
-            let input = Tensor::new(tokens, &Device::Cpu)?.unsqueeze(0)?;
-            self.model.forward(&input, at)?.flatten_all()
-        };
-        let mut run = run;
-        run().map_err(|error| {
+    /// Scores of the token after the last of `tokens`, `[vocabulary]`.
+    fn forward(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        self.model.forward(tokens).map_err(|error| {
             Error::new(ErrorKind::Model, format!("{} failed", self.name))
                 .caused_by(error.to_string())
         })
     }
 }
+
+/// What to do about a model that can't be used.
+const OTHER: &str = "choose another model: wellread models list";
 
 struct Broken {
     path: PathBuf,
@@ -202,12 +203,8 @@ impl Generator for Llm {
     }
 
     fn count_tokens(&self, text: &str) -> Result<usize> {
-        // Between calls special tokens are plain text.
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| {
-            Error::new(ErrorKind::Model, format!("the tokenizer of {} failed", self.name))
-                .caused_by(error.to_string())
-        })?;
-        Ok(encoding.len())
+        let tokens = self.vocabulary.plain(text).map_err(|error| self.tokenizer_failed(error))?;
+        Ok(tokens.len())
     }
 
     fn generate(
@@ -236,7 +233,6 @@ impl Generator for Llm {
             completion_tokens: 0,
             finish: Finish::Length,
         };
-        let mut at = 0;
         let mut logits = None;
         for piece in tokens.chunks(PREFILL) {
             // An empty piece of text asks whether to go on.
@@ -244,8 +240,7 @@ impl Generator for Llm {
                 result.finish = Finish::Cancelled;
                 return Ok(result);
             }
-            logits = Some(self.forward(piece, at)?);
-            at += piece.len();
+            logits = Some(self.forward(piece)?);
         }
         let temperature = (sampling.temperature > 0.0).then_some(sampling.temperature);
         let mut sampler = LogitsProcessor::new(sampling.seed, temperature, None);
@@ -265,11 +260,8 @@ impl Generator for Llm {
                 break;
             }
             result.completion_tokens += 1;
-            let piece = decoder
-                .push(token, |tokens| {
-                    self.tokenizer.decode(tokens, true).map_err(|error| error.to_string())
-                })
-                .map_err(failed)?;
+            let piece =
+                decoder.push(token, |tokens| self.vocabulary.decode(tokens)).map_err(failed)?;
             let (text, stopped) = stops.push(&piece);
             result.text.push_str(&text);
             if stopped {
@@ -281,12 +273,9 @@ impl Generator for Llm {
                 result.finish = Finish::Cancelled;
                 return Ok(result);
             }
-            logits = Some(self.forward(&[token], at)?);
-            at += 1;
+            logits = Some(self.forward(&[token])?);
         }
-        let rest = decoder
-            .finish(|tokens| self.tokenizer.decode(tokens, true).map_err(|error| error.to_string()))
-            .map_err(failed)?;
+        let rest = decoder.finish(|tokens| self.vocabulary.decode(tokens)).map_err(failed)?;
         let (mut rest, stopped) = stops.push(&rest);
         if stopped {
             result.finish = Finish::Stop;

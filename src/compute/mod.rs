@@ -1,0 +1,6 @@
+//! Threads that models and builds share, and the arithmetic of rows of numbers.
+
+pub mod math;
+mod pool;
+
+pub use pool::Pool;

@@ -1,0 +1,290 @@
+//! Text → unit vectors, by a BERT-family sentence embedder on candle.
+//!
+//! Pooling as in Sentence-BERT (Reimers and Gurevych, EMNLP 2019): the mean of the last hidden
+//! states over the text's own tokens, or the first token's, then scaled to length 1.
+
+mod kept;
+mod model;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_transformers::models::bert::Config;
+use tokenizers::Tokenizer;
+
+use crate::base::Fingerprint;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::compute::{Pool, math};
+use crate::infer::{Embedder, Purpose};
+use crate::models::Pooling;
+
+use kept::Kept;
+use model::Bert;
+
+/// What decides a model's vectors besides its weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbedderSpec {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its weights.
+    pub sha256: String,
+    /// Dimensions of a vector.
+    pub dimensions: usize,
+    /// Tokens of a text at the most, special tokens included.
+    pub max_tokens: usize,
+    /// How token states become one vector.
+    pub pooling: Pooling,
+    /// Stands before a question.
+    pub query_prefix: String,
+    /// Stands before a chunk.
+    pub passage_prefix: String,
+}
+
+impl EmbedderSpec {
+    /// What is stored with vectors, so that those of two models are never mixed.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let spec = self;
+        let pooling = match spec.pooling {
+            Pooling::Mean => "mean",
+            Pooling::Cls => "cls",
+        };
+        Fingerprint(
+            [
+                ("embedder", spec.name.clone()),
+                ("embedder.weights", spec.sha256.chars().take(16).collect()),
+                ("embedder.pooling", pooling.to_owned()),
+                ("embedder.query_prefix", spec.query_prefix.clone()),
+                ("embedder.passage_prefix", spec.passage_prefix.clone()),
+            ]
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+        )
+    }
+}
+
+/// Where a model's files are.
+#[derive(Clone, Debug)]
+pub struct EmbedderFiles {
+    /// safetensors.
+    pub weights: PathBuf,
+    /// `tokenizer.json`.
+    pub tokenizer: PathBuf,
+    /// `config.json`.
+    pub config: PathBuf,
+}
+
+/// Tokens that go through the model at once on one core: enough for the matrices to be worth it, few
+/// enough for the caches, and for the last cores not to wait long for each other.
+const BATCH_TOKENS: usize = 768;
+
+/// A BERT-family model on the CPU.
+pub struct BertEmbedder {
+    spec: EmbedderSpec,
+    model: Arc<Bert>,
+    tokenizer: Tokenizer,
+    kept: Kept,
+    pool: Arc<Pool>,
+}
+
+impl BertEmbedder {
+    /// Loads a model, to run on the pool of the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] if a file is missing or damaged, or of a model with other dimensions.
+    pub fn load(spec: EmbedderSpec, files: &EmbedderFiles) -> Result<BertEmbedder> {
+        BertEmbedder::load_on(spec, files, Pool::shared())
+    }
+
+    /// Loads a model, to run on `pool`.
+    ///
+    /// # Errors
+    /// As [`BertEmbedder::load`].
+    pub fn load_on(
+        spec: EmbedderSpec,
+        files: &EmbedderFiles,
+        pool: Arc<Pool>,
+    ) -> Result<BertEmbedder> {
+        let broken = |path: &Path, error: String| {
+            Error::new(ErrorKind::Model, format!("{} can't be used", path.display()))
+                .caused_by(error)
+                .hint(format!("fetch it again: wellread models fetch {}", spec.name))
+        };
+        let config = fs_err::read(&files.config)
+            .map_err(|error| Error::io("cannot read the model's configuration", error))?;
+        let config: Config = serde_json::from_slice(&config)
+            .map_err(|error| broken(&files.config, error.to_string()))?;
+        // Reading the tokenizer takes about a fifth of the whole: it goes beside the weights.
+        let (tokenizer, model) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| tokenizer(&files.tokenizer));
+            let model = Bert::load(&files.weights, &config);
+            (tokenizer.join(), model)
+        });
+        let tokenizer = tokenizer
+            .map_err(|_| Error::new(ErrorKind::Bug, "reading the tokenizer panicked"))?
+            .map_err(|error| broken(&files.tokenizer, error))?;
+        let model = model.map_err(|error| broken(&files.weights, error.to_string()))?;
+        if config.hidden_size != spec.dimensions {
+            let said = format!("it has {} dimensions, not {}", config.hidden_size, spec.dimensions);
+            return Err(broken(&files.config, said));
+        }
+        Ok(BertEmbedder { spec, model: Arc::new(model), tokenizer, kept: Kept::default(), pool })
+    }
+
+    fn prefix(&self, purpose: Purpose) -> &str {
+        match purpose {
+            Purpose::Passage => &self.spec.passage_prefix,
+            Purpose::Query => &self.spec.query_prefix,
+        }
+    }
+
+    fn tokens(&self, text: &str, purpose: Purpose) -> Result<Arc<[u32]>> {
+        let prefixed;
+        let text = match self.prefix(purpose) {
+            "" => text,
+            prefix => {
+                prefixed = format!("{prefix}{text}");
+                &prefixed
+            }
+        };
+        self.kept.get_or(text, || {
+            let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| {
+                Error::new(ErrorKind::Model, format!("the tokenizer of {} failed", self.spec.name))
+                    .caused_by(error.to_string())
+            })?;
+            Ok(encoding.get_ids().to_vec())
+        })
+    }
+}
+
+/// One vector of length 1 for each text: the mean of its hidden states, or the first.
+fn vectors(
+    model: &Bert,
+    texts: &[Arc<[u32]>],
+    pooling: Pooling,
+) -> candle_core::Result<Vec<Vec<f32>>> {
+    let states = model.forward(texts)?;
+    let mut rows = states.chunks_exact(model.hidden());
+    let vectors = texts.iter().map(|text| {
+        let mut vector = vec![0f32; model.hidden()];
+        for (at, row) in rows.by_ref().take(text.len()).enumerate() {
+            if at == 0 || pooling == Pooling::Mean {
+                vector.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        // Dividing a sum by its count changes nothing once its length is 1.
+        math::normalize(&mut vector);
+        vector
+    });
+    Ok(vectors.collect())
+}
+
+/// A tokenizer that neither truncates nor pads: a text that is too long is an error, and each batch
+/// is padded to its own longest text.
+fn tokenizer(path: &Path) -> std::result::Result<Tokenizer, String> {
+    let mut tokenizer = Tokenizer::from_file(path).map_err(|error| error.to_string())?;
+    // A special token that is written in a text is text: "[SEP]" in an article ends nothing.
+    tokenizer.set_encode_special_tokens(true);
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
+    Ok(tokenizer)
+}
+
+impl Embedder for BertEmbedder {
+    fn fingerprint(&self) -> Fingerprint {
+        self.spec.fingerprint()
+    }
+
+    fn dimensions(&self) -> usize {
+        self.spec.dimensions
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.spec.max_tokens
+    }
+
+    fn count_tokens(&self, text: &str, purpose: Purpose) -> Result<usize> {
+        Ok(self.tokens(text, purpose)?.len())
+    }
+
+    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
+        let mut tokens = Vec::with_capacity(texts.len());
+        for text in texts {
+            let ids = self.tokens(text, purpose)?;
+            if ids.len() > self.spec.max_tokens {
+                return Err(Error::new(
+                    ErrorKind::TooLong,
+                    format!(
+                        "a text has {} tokens, and {} takes at most {}: \"{}…\"",
+                        ids.len(),
+                        self.spec.name,
+                        self.spec.max_tokens,
+                        text.chars().take(60).collect::<String>()
+                    ),
+                )
+                .hint("ask a shorter question; nothing is cut off unseen"));
+            }
+            tokens.push(ids);
+        }
+        let batches = batches(tokens, self.pool.threads());
+        let (model, pooling) = (Arc::clone(&self.model), self.spec.pooling);
+        let done = self.pool.map(batches, move |texts| vectors(&model, &texts, pooling));
+        let mut vectors = Vec::with_capacity(texts.len());
+        for outcome in done {
+            vectors.extend(outcome.map_err(|error| {
+                Error::new(ErrorKind::Model, format!("{} failed", self.spec.name))
+                    .caused_by(error.to_string())
+            })?);
+        }
+        Ok(vectors)
+    }
+}
+
+/// Texts in batches of about [`BATCH_TOKENS`], or fewer where there would be less than one for each
+/// thread.
+fn batches(texts: Vec<Arc<[u32]>>, threads: usize) -> Vec<Vec<Arc<[u32]>>> {
+    let total: usize = texts.iter().map(|text| text.len()).sum();
+    let most = total.div_ceil(threads.max(1)).clamp(1, BATCH_TOKENS);
+    let mut batches = Vec::new();
+    let mut batch = Vec::new();
+    let mut tokens = 0;
+    for text in texts {
+        if !batch.is_empty() && tokens + text.len() > most {
+            batches.push(std::mem::take(&mut batch));
+            tokens = 0;
+        }
+        tokens += text.len();
+        batch.push(text);
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn batches_are_the_texts_in_order_and_enough_for_all_threads(
+            lengths in prop::collection::vec(1usize..257, 0..100), threads in 1usize..70
+        ) {
+            let texts: Vec<Arc<[u32]>> = lengths
+                .iter()
+                .enumerate()
+                .map(|(n, length)| vec![n as u32; *length].into())
+                .collect();
+            let batches = batches(texts.clone(), threads);
+            prop_assert_eq!(batches.concat(), texts);
+            prop_assert!(batches.len() >= threads.min(lengths.len()) / 2);
+            for batch in &batches {
+                let tokens: usize = batch.iter().map(|text| text.len()).sum();
+                prop_assert!(!batch.is_empty() && (batch.len() == 1 || tokens <= BATCH_TOKENS));
+            }
+        }
+    }
+}
