@@ -2,9 +2,9 @@
 //! Any document under any limit: the chunks cover its blocks once, in order, and fit.
 
 use libfuzzer_sys::fuzz_target;
-use wellread_fuzz::chunk::{ChunkOptions, split};
-use wellread_fuzz::domain::{ArticleId, ArticleMeta, Content, SourceId};
-use wellread_fuzz::html::{CleanOptions, document};
+use wellread_fuzz::document::chunk::{ChunkOptions, split};
+use wellread_fuzz::base::{ArticleId, ArticleMeta, Content, SourceId};
+use wellread_fuzz::document::html::{CleanOptions, document};
 
 fuzz_target!(|input: (u8, u8, &str)| {
     let (limit, overlap, text) = input;

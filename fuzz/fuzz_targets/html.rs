@@ -2,8 +2,8 @@
 //! Any text as HTML or Markdown: the blocks lie in the text, in order, each in its section.
 
 use libfuzzer_sys::fuzz_target;
-use wellread_fuzz::domain::{Content, Document};
-use wellread_fuzz::html::{CleanOptions, document};
+use wellread_fuzz::base::{Content, Document};
+use wellread_fuzz::document::html::{CleanOptions, document};
 
 fn check(document: &Document) {
     let mut end = 0;

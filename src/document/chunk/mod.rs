@@ -3,7 +3,6 @@
 //! A chunk never crosses a heading. The chunks of a document cover its blocks exactly once, in
 //! order; each, with title and heading path, fits the embedder by its own count.
 
-mod sentence;
 mod units;
 
 use std::collections::HashMap;
@@ -11,10 +10,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{ArticleMeta, BlockKind, Chunk, ChunkId, Document};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{ArticleMeta, BlockKind, Chunk, ChunkId, Document};
+use crate::document::sentence::sentences;
 
-pub use sentence::sentences;
 use units::Unit;
 
 /// What the chunker does besides its settings; part of an index's fingerprint.

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::domain::{BlockKind, Document};
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::{BlockKind, Document};
 
-use super::{group_of, sentence::sentences};
+use super::group_of;
+use crate::document::sentence::sentences;
 
 /// A block, or a part of one that does not fit a chunk.
 #[derive(Clone, Debug, PartialEq)]

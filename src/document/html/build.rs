@@ -4,10 +4,11 @@ use ego_tree::NodeId;
 use ego_tree::iter::Edge;
 use scraper::{ElementRef, Html, Node};
 
-use super::element::{collapse, collapse_line, is_block, is_layout, language, says_something};
+use super::element::{collapse_lines, is_block, is_layout, language, says_something};
 use super::notes::Notes;
 use super::{CleanOptions, remove};
-use crate::domain::{Block, BlockKind, Document, Removed, Section};
+use crate::base::text::collapse;
+use crate::base::{Block, BlockKind, Document, Removed, Section};
 
 /// The document of a parsed body.
 pub(super) fn build(html: &Html, options: &CleanOptions) -> Document {
@@ -65,7 +66,7 @@ pub(super) fn plain(text: &str) -> Document {
     for line in text.lines().chain([""]) {
         if line.trim().is_empty() {
             let text = std::mem::take(&mut paragraph);
-            builder.push(BlockKind::Paragraph, collapse(&text));
+            builder.push(BlockKind::Paragraph, collapse_lines(&text));
         } else {
             paragraph.push_str(line);
             paragraph.push('\n');
@@ -191,7 +192,7 @@ impl<'a> Builder<'a> {
     }
 
     fn removed(&mut self, reason: &str, text: &str) {
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = collapse(text);
         if !text.is_empty() {
             self.document.removed.push(Removed { reason: reason.to_owned(), text });
         }
@@ -282,7 +283,7 @@ impl<'a> Builder<'a> {
                         self.text(&alt);
                     } else {
                         self.flush();
-                        self.push(BlockKind::Caption, collapse(&alt));
+                        self.push(BlockKind::Caption, collapse_lines(&alt));
                     }
                 }
             }
@@ -303,7 +304,7 @@ impl<'a> Builder<'a> {
         let name = element.value().name();
         match name {
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" if self.heading.is_some() => {
-                let text = collapse_line(&std::mem::take(&mut self.buffer));
+                let text = collapse(&std::mem::take(&mut self.buffer));
                 let level = self.heading.take().unwrap_or(2);
                 self.bold_characters = 0;
                 self.settle();
@@ -347,7 +348,7 @@ impl<'a> Builder<'a> {
                 self.items = self.items.saturating_sub(1);
             }
             "td" | "th" if self.in_cell() => {
-                let cell = collapse_line(&std::mem::take(&mut self.buffer));
+                let cell = collapse(&std::mem::take(&mut self.buffer));
                 self.bold_characters = 0;
                 if let Some(table) = self.tables.last_mut() {
                     table.cells.push(cell);
@@ -401,7 +402,7 @@ impl<'a> Builder<'a> {
     /// The end of a `<p>`: all bold and short, it may be a heading.
     fn paragraph(&mut self) {
         let visible = self.buffer.chars().filter(|c| !c.is_whitespace()).count();
-        let text = collapse(&self.buffer);
+        let text = collapse_lines(&self.buffer);
         let may_be_heading = self.options.bold_headings
             && visible > 0
             && self.bold_characters == visible
@@ -449,7 +450,7 @@ impl<'a> Builder<'a> {
         }
         let raw = std::mem::take(&mut self.buffer);
         self.bold_characters = 0;
-        let text = collapse(&raw);
+        let text = collapse_lines(&raw);
         if text.is_empty() {
             return;
         }

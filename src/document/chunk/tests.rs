@@ -3,7 +3,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{ArticleId, Block, Section, SourceId};
+use crate::base::{ArticleId, Block, Section, SourceId};
 
 fn meta() -> ArticleMeta {
     ArticleMeta {

@@ -12,9 +12,10 @@ mod repeated;
 use scraper::Html;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Content, Document};
+use crate::base::text::collapse;
+use crate::base::{Content, Document};
 
-pub use repeated::{Repeated, learn_repeated, remove_repeated};
+pub use repeated::{Repeated, block_keys, learn_repeated, remove_repeated};
 
 /// What cleaning does besides its settings; part of an index's fingerprint.
 pub const VERSION: &str = "3";
@@ -69,7 +70,7 @@ pub fn document(content: &Content, options: &CleanOptions) -> Document {
 pub fn text_of(html: &str) -> String {
     let fragment = Html::parse_fragment(html);
     let text: String = fragment.root_element().text().collect::<Vec<_>>().join("");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    collapse(&text)
 }
 
 #[cfg(test)]

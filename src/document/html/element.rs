@@ -1,5 +1,6 @@
 //! What an element and its text are, by themselves. Pure.
 
+use crate::base::text::collapse;
 use scraper::ElementRef;
 
 /// Whether an element stands on lines of its own.
@@ -96,10 +97,10 @@ pub(super) fn says_something(alt: &str) -> bool {
 }
 
 /// Lines trimmed, runs of spaces and empty lines collapsed.
-pub(super) fn collapse(text: &str) -> String {
+pub(super) fn collapse_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = collapse(line);
         if line.is_empty() {
             continue;
         }
@@ -109,8 +110,4 @@ pub(super) fn collapse(text: &str) -> String {
         out.push_str(&line);
     }
     out
-}
-
-pub(super) fn collapse_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{BlockKind, Document};
+use crate::base::{BlockKind, Document};
 
 fn read(html: &str) -> Document {
     document(&Content::Html(html.to_owned()), &CleanOptions::default())
@@ -121,11 +121,12 @@ fn what_repeats_is_learned_and_removed() {
         })
         .collect();
     let options = CleanOptions::default();
-    let repeated = learn_repeated(&documents, &options);
+    let keys: Vec<_> = documents.iter().map(block_keys).collect();
+    let repeated = learn_repeated(&keys, &options);
     assert_eq!(repeated.0.len(), 1);
     let clean = remove_repeated(documents[2].clone(), &repeated);
     insta::assert_snapshot!(outline(&clean));
-    assert_eq!(learn_repeated(&documents[..4], &options), Repeated::default());
+    assert_eq!(learn_repeated(&keys[..4], &options), Repeated::default());
 }
 
 #[test]
@@ -175,5 +176,30 @@ proptest! {
     #[test]
     fn any_bytes_are_read(text in "\\PC{0,200}") {
         is_sound(&read(&text))?;
+    }
+
+    /// A set that knows more than an article has does the same to it: an article has to be cleaned
+    /// again only if a key of its own entered or left the set.
+    #[test]
+    fn only_an_articles_own_keys_decide_what_of_it_goes(
+        blocks in proptest::collection::vec((0..4usize, "[a-c]{1,2} [a-c]{1,2} [a-c]"), 0..12),
+        others in proptest::collection::btree_set(any::<u64>(), 0..5),
+        picked in any::<u16>(),
+    ) {
+        let tags = ["p", "h2", "li", "td"];
+        let html: String =
+            blocks.iter().map(|(tag, text)| format!("<{0}>{text}</{0}>", tags[*tag])).collect();
+        let document = read(&html);
+        let keys = block_keys(&document);
+        let mut set = Repeated(others);
+        let some = keys.iter().enumerate().filter(|(at, _)| picked >> (at % 16) & 1 == 1);
+        set.0.extend(some.map(|(_, key)| *key));
+        let clean = remove_repeated(document.clone(), &set);
+        is_sound(&clean)?;
+        prop_assert_eq!(&clean, &remove_repeated(document.clone(), &set.among(&keys)));
+        prop_assert!(block_keys(&clean).is_disjoint(&set.0));
+        let gone = clean.removed.len() - document.removed.len();
+        prop_assert_eq!(clean.blocks.len() + gone, document.blocks.len());
+        prop_assert_eq!(gone == 0, set.among(&keys).0.is_empty());
     }
 }

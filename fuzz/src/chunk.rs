@@ -1,1 +1,0 @@
-../../src/chunk.rs
