@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Hint, Parsed, absolute, blank, collapse, date, plain};
-use crate::domain::{Content, Extent, ParsedArticle, ParsedSource};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Hint, Parsed, absolute, blank, date, plain};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::collapse;
+use crate::base::{Content, Extent, ParsedArticle, ParsedSource};
 
 /// Reads a JSON Feed.
 ///
@@ -12,10 +13,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// [`ErrorKind::Parse`] if it is no JSON, or none that is a feed.
 pub(super) fn parse(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
-        Error::new(ErrorKind::Parse, format!("it looks like JSON and is none ({error})"))
+        Error::new(ErrorKind::Parse, format!("it looks like JSON, but is not valid ({error})"))
     })?;
     let Some(items) = value.get("items").and_then(Value::as_array) else {
-        return Err(Error::new(ErrorKind::Parse, "it is JSON, but no JSON Feed: it has no items"));
+        return Err(Error::new(
+            ErrorKind::Parse,
+            "it is JSON, but not a JSON Feed: it has no items",
+        ));
     };
     let base = string(&value, "feed_url").or_else(|| hint.url.map(str::to_owned));
     let mut feed = ParsedSource {
@@ -33,7 +37,7 @@ pub(super) fn parse(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
         }
     }
     if left_out > 0 {
-        feed.warnings.push(format!("{left_out} items are no objects and were left out"));
+        feed.warnings.push(format!("{left_out} items are not objects and were left out"));
     }
     Ok(Parsed::Source(feed))
 }

@@ -1,15 +1,17 @@
 //! A location → bytes: URL, file, folder or standard input.
 
+mod address;
 mod http;
 mod local;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::domain::{Cancel, Events, SourceId};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Cancel, Events, SourceId};
 
 /// What names of imported corpora begin with.
 pub const IMPORTED: &str = "beir:";
@@ -34,6 +36,9 @@ pub struct FetchOptions {
     pub max_redirects: usize,
     /// Pages of a paged feed that are followed (RFC 5005).
     pub max_pages: usize,
+    /// Servers that are asked at the same time at the most; one host is only ever asked one thing
+    /// at a time.
+    pub concurrency: usize,
     /// Linked pages that are fetched in one go for articles of which a feed has only a summary; 0
     /// fetches none.
     pub max_linked_pages: usize,
@@ -52,6 +57,7 @@ impl Default for FetchOptions {
             total_timeout_ms: 300_000,
             max_redirects: 10,
             max_pages: 20,
+            concurrency: 16,
             max_linked_pages: 50,
             user_agent: concat!("wellread/", env!("CARGO_PKG_VERSION"), " (feed reader)").into(),
         }
@@ -61,7 +67,7 @@ impl Default for FetchOptions {
 /// How a source is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum SourceKind {
     /// Over http or https.
     Url,
     /// A file.
@@ -74,15 +80,15 @@ pub enum Kind {
     Import,
 }
 
-impl Kind {
+impl SourceKind {
     /// Its name, as it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Url => "url",
-            Kind::File => "file",
-            Kind::Folder => "folder",
-            Kind::Stdin => "stdin",
-            Kind::Import => "import",
+            SourceKind::Url => "url",
+            SourceKind::File => "file",
+            SourceKind::Folder => "folder",
+            SourceKind::Stdin => "stdin",
+            SourceKind::Import => "import",
         }
     }
 }
@@ -155,6 +161,24 @@ impl Source {
         Ok(source)
     }
 
+    /// The source that something on the network points to, which is only ever on the network
+    /// itself: never a path of this machine, whatever it looks like.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Parse`] if `text` is not an absolute http or https URL.
+    pub fn web(text: &str) -> Result<Source> {
+        match Url::parse(text.trim()) {
+            Ok(mut url) if matches!(url.scheme(), "http" | "https") => {
+                url.set_fragment(None);
+                Ok(Source::Url(url))
+            }
+            Ok(_) | Err(_) => {
+                Err(Error::new(ErrorKind::Parse, format!("{text} is not an http or https address"))
+                    .hint("if you trust what it points to, add that by itself"))
+            }
+        }
+    }
+
     /// As [`Source::parse`], for a source that may be gone.
     ///
     /// # Errors
@@ -182,7 +206,7 @@ impl Source {
                 return Ok(Source::Path(path));
             }
             if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
-                return Err(wrong(format!("{scheme} is not a scheme that wellread knows")));
+                return Err(wrong(format!("the scheme {scheme} is not supported")));
             }
             let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
             url.set_fragment(None);
@@ -206,54 +230,132 @@ impl Source {
         })
     }
 
-    /// How it is fetched.
-    pub fn kind(&self) -> Kind {
+    /// What is read one after the other: everything of one host, and everything of this machine.
+    pub(super) fn host(&self) -> String {
         match self {
-            Source::Url(_) => Kind::Url,
-            Source::Path(path) if path.is_dir() => Kind::Folder,
-            Source::Path(_) => Kind::File,
-            Source::Stdin => Kind::Stdin,
-            Source::Import(_) => Kind::Import,
+            Source::Url(url) => host_of(url),
+            Source::Path(_) | Source::Stdin | Source::Import(_) => String::new(),
+        }
+    }
+
+    /// How it is fetched.
+    pub fn kind(&self) -> SourceKind {
+        match self {
+            Source::Url(_) => SourceKind::Url,
+            Source::Path(path) if path.is_dir() => SourceKind::Folder,
+            Source::Path(_) => SourceKind::File,
+            Source::Stdin => SourceKind::Stdin,
+            Source::Import(_) => SourceKind::Import,
         }
     }
 }
 
-/// Fetches what has changed since the cursor, with the cursor to keep once it is stored.
-///
-/// # Errors
-/// [`ErrorKind::Network`] if a server can't be reached, answers with an error, or is forbidden by
-/// `offline`; [`ErrorKind::TooLarge`] over a limit; an I/O error for files.
-pub fn fetch(
-    source: &Source,
-    cursor: &Cursor,
-    options: &FetchOptions,
-    offline: bool,
-    events: Events<'_>,
-    cancel: &Cancel,
-) -> Result<(Fetched, Cursor)> {
-    match source {
-        Source::Url(url) if offline => Err(Error::new(
-            ErrorKind::Network,
-            format!("{url} can't be read: --offline forbids the network"),
-        )
-        .hint("run it without --offline, or give a file")),
-        Source::Url(url) => http::fetch(url, cursor, options, events, cancel),
-        Source::Path(path) => local::fetch(path, cursor, options),
-        Source::Stdin => local::stdin(options),
-        Source::Import(name) => Err(Error::new(
-            ErrorKind::NotFound,
-            format!("{name} is taken in by a command of its own"),
-        )
-        .hint("wellread eval import beir FOLDER")),
+/// Reads locations, any number at a time; made once for everything that is read in one go.
+pub struct Fetcher<'a> {
+    /// How.
+    pub(super) options: &'a FetchOptions,
+    /// Touch no network.
+    pub(super) offline: bool,
+    /// Where progress and warnings go.
+    pub(super) events: Events<'a>,
+    cancel: &'a Cancel,
+    /// Raised when nobody waits for what is fetched any more.
+    stop: Cancel,
+    /// Made when a URL is first fetched.
+    http: Mutex<Option<Arc<http::Http>>>,
+}
+
+impl<'a> Fetcher<'a> {
+    /// A fetcher; nothing is opened yet.
+    pub fn new(
+        options: &'a FetchOptions,
+        offline: bool,
+        events: Events<'a>,
+        cancel: &'a Cancel,
+    ) -> Fetcher<'a> {
+        Fetcher {
+            options,
+            offline,
+            events,
+            cancel,
+            stop: Cancel::default(),
+            http: Mutex::default(),
+        }
+    }
+
+    /// Fetches what has changed since the cursor, with the cursor to keep once it is stored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Network`] if a server can't be reached, answers with an error, or is forbidden
+    /// by `offline`; [`ErrorKind::TooLarge`] over a limit; an I/O error for files;
+    /// [`ErrorKind::Interrupted`].
+    pub fn fetch(&self, source: &Source, cursor: &Cursor) -> Result<(Fetched, Cursor)> {
+        match source {
+            Source::Url(url) if self.offline => Err(Error::new(
+                ErrorKind::Network,
+                format!("{url} can't be read: --offline forbids the network"),
+            )
+            .hint("run it without --offline, or give a file")),
+            Source::Url(url) => self.http()?.fetch(url, cursor, self.events, &|| self.is_stopped()),
+            Source::Path(path) => local::fetch(path, cursor, self.options),
+            Source::Stdin => local::stdin(self.options),
+            Source::Import(name) => {
+                Err(Error::new(ErrorKind::NotFound, format!("{name} can only be imported"))
+                    .hint("wellread eval import beir FOLDER"))
+            }
+        }
+    }
+
+    /// Fetches pages from several hosts at a time and gives each as it comes, with its place in
+    /// `urls`. Must not be called `offline`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`], or if no client can be made; what fails of a page goes to
+    /// `each`.
+    pub(super) fn pages(
+        &self,
+        urls: &[Url],
+        each: &mut dyn FnMut(usize, Result<Fetched>),
+    ) -> Result<()> {
+        self.http()?.fetch_all(urls, self.events, &|| self.is_stopped(), each)
+    }
+
+    /// One file, within the limit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] or an I/O error that names it.
+    pub(super) fn file(&self, path: &std::path::Path) -> Result<Body> {
+        local::read(path, self.options)
+    }
+
+    /// Ends what is being fetched, as if it were interrupted.
+    pub(super) fn stop(&self) {
+        self.stop.raise();
+    }
+
+    /// An error of kind [`ErrorKind::Interrupted`] if it was stopped.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.is_stopped() { Err(Error::interrupted()) } else { Ok(()) }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.cancel.is_raised() || self.stop.is_raised()
+    }
+
+    fn http(&self) -> Result<Arc<http::Http>> {
+        let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*http {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(http::Http::new(self.options)?);
+        *http = Some(Arc::clone(&made));
+        Ok(made)
     }
 }
 
-/// One file, within the limit.
-///
-/// # Errors
-/// [`ErrorKind::TooLarge`] or an I/O error that names it.
-pub fn read_file(path: &std::path::Path, options: &FetchOptions) -> Result<Body> {
-    local::read(path, options)
+/// The host of a URL with its port.
+fn host_of(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0))
 }
 
 fn too_large(name: &str, limit: u64) -> Error {

@@ -9,10 +9,12 @@ mod export;
 mod feed;
 mod json;
 mod page;
+mod wrapped;
 mod xml;
 
-use crate::domain::{Content, Extent, ParsedArticle, ParsedSource};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::collapse;
+use crate::base::{Content, Extent, ParsedArticle, ParsedSource};
 
 /// Articles of one source at the most; more are counted and left out.
 const MAX_ARTICLES: usize = 100_000;
@@ -37,18 +39,27 @@ pub struct Outline {
     pub url: String,
 }
 
+/// What a list of feeds (OPML) holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlines {
+    /// Feeds on the network, in the order of the list.
+    pub feeds: Vec<Outline>,
+    /// What was left out.
+    pub warnings: Vec<String>,
+}
+
 /// What bytes turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// A feed or archive.
     Source(ParsedSource),
     /// A list of feeds (OPML).
-    Outlines(Vec<Outline>),
+    Outlines(Outlines),
     /// A page, and the feeds that it names.
     Page {
         /// The page as an article.
         article: Box<ParsedArticle>,
-        /// Addresses of its feeds.
+        /// Addresses of its feeds, absolute, of whatever scheme.
         feeds: Vec<String>,
     },
 }
@@ -87,7 +98,7 @@ pub fn parse(bytes: &[u8], hint: &Hint<'_>) -> Result<Parsed> {
             Some(at) => markup(&text[at..], hint)?,
             None if matches!(extension.as_str(), "html" | "htm") => page::html(text, hint),
             None if matches!(extension.as_str(), "xml" | "rss" | "atom" | "rdf" | "opml") => {
-                return no("it is no XML");
+                return no("it is not XML");
             }
             None => page::text(text, hint),
         },
@@ -119,9 +130,9 @@ fn markup(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
     let local = root.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
     match local.as_str() {
         "rss" | "rdf" | "feed" | "channel" | "item" | "entry" => feed::parse(text, hint),
-        "opml" | "outlinedocument" => Ok(feed::outlines(text)),
+        "opml" | "outlinedocument" => Ok(feed::outlines(text, hint)),
         "html" | "body" | "head" | "article" | "main" | "div" | "p" | "h1" | "h2" | "section"
-        | "span" | "title" | "ul" | "table" | "a" | "meta" => Ok(page::html(text, hint)),
+        | "span" | "title" | "ul" | "table" | "a" | "meta" => Ok(page(text, hint)),
         _ => {
             let is_page = hint.content_type.is_some_and(|kind| kind.contains("html"))
                 || hint.file_name.is_some_and(|name| {
@@ -129,7 +140,7 @@ fn markup(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
                     name.ends_with(".html") || name.ends_with(".htm")
                 });
             if is_page {
-                return Ok(page::html(text, hint));
+                return Ok(page(text, hint));
             }
             // A feed may lie deeper, in a document that wraps it.
             if let Some(at) = feed_start(text).filter(|at| *at > 0)
@@ -138,15 +149,19 @@ fn markup(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
                 return Ok(parsed);
             }
             let what = match root {
-                "" => "it is no XML".to_owned(),
+                "" => "it is not XML".to_owned(),
                 root => format!(
-                    "it is XML, but no feed: its outermost element is <{}>",
+                    "it is XML, but not a feed: its outermost element is <{}>",
                     root.chars().take(60).collect::<String>()
                 ),
             };
             Err(Error::new(ErrorKind::Parse, what))
         }
     }
+}
+
+fn page(text: &str, hint: &Hint<'_>) -> Parsed {
+    wrapped::parse(text, hint).unwrap_or_else(|| page::html(text, hint))
 }
 
 /// An article with nothing in it.
@@ -164,28 +179,24 @@ fn blank() -> ParsedArticle {
     }
 }
 
-/// White space collapsed and trimmed.
-fn collapse(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// `text` without tags if there are any, its entities resolved, white space collapsed.
 fn plain(text: &str) -> String {
-    if text.contains(['<', '&']) { crate::html::text_of(text) } else { collapse(text) }
+    if text.contains(['<', '&']) { crate::document::html::text_of(text) } else { collapse(text) }
 }
 
-/// A link made absolute; `None` for what is no http(s) link.
+/// A link made absolute; `None` for what leads nowhere. It may be of any scheme: what is fetched
+/// by it is checked by [`crate::source::fetch::Source::web`].
 fn absolute(link: &str, base: Option<&str>) -> Option<String> {
     let link = link.trim();
     if link.is_empty() {
         return None;
     }
-    let url = match url::Url::parse(link) {
-        Ok(url) => url,
-        Err(_) => url::Url::parse(base?).ok()?.join(link).ok()?,
+    let (url, is_absolute) = match url::Url::parse(link) {
+        Ok(url) => (url, true),
+        Err(_) => (url::Url::parse(base?).ok()?.join(link).ok()?, false),
     };
     (!matches!(url.scheme(), "javascript" | "data")).then(|| {
         // What was absolute is kept as it was written.
-        if link.contains("://") { link.to_owned() } else { url.to_string() }
+        if is_absolute && link.contains("://") { link.to_owned() } else { url.to_string() }
     })
 }

@@ -1,8 +1,9 @@
 //! An item of a feed, element by element → an article. Pure.
 
 use super::{Open, TextKind};
-use crate::domain::{Content, Extent, ParsedArticle};
-use crate::read::{absolute, blank, collapse, date, plain};
+use crate::base::text::collapse;
+use crate::base::{Content, Extent, ParsedArticle};
+use crate::source::read::{absolute, blank, date, plain};
 
 /// An article on its way, with the candidates for what it will be.
 pub(super) struct Draft {

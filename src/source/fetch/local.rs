@@ -7,8 +7,8 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::{Body, Cursor, FetchOptions, Fetched, too_large};
-use crate::domain::hex;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::hex;
 
 /// Files of a folder that are read.
 const EXTENSIONS: [&str; 13] = [
@@ -23,7 +23,7 @@ pub(super) fn fetch(
     cursor: &Cursor,
     options: &FetchOptions,
 ) -> Result<(Fetched, Cursor)> {
-    let meta = path.metadata().map_err(|error| cannot(path, error))?;
+    let meta = fs_err::metadata(path).map_err(cannot)?;
     if !meta.is_dir() {
         if !meta.is_file() {
             return Err(Error::new(
@@ -44,7 +44,7 @@ pub(super) fn fetch(
     files.sort();
     let mut hasher = Sha256::new();
     for file in &files {
-        let meta = file.metadata().map_err(|error| cannot(file, error))?;
+        let meta = fs_err::metadata(file).map_err(cannot)?;
         hasher.update(file.to_string_lossy().as_bytes());
         hasher.update([0]);
         hasher.update(self::stamp(&meta));
@@ -63,9 +63,9 @@ pub(super) fn fetch(
     Ok((Fetched::Files(files), Cursor { stamp, ..Cursor::default() }))
 }
 
-fn cannot(path: &Path, error: std::io::Error) -> Error {
-    Error::io(format!("cannot read {}", path.display()), error)
-        .hint("check the path and its permissions")
+/// The system's error names the path.
+fn cannot(error: std::io::Error) -> Error {
+    Error::io("cannot read the source", error).hint("check the path and its permissions")
 }
 
 /// Size and time of a file: if both are as they were, so is it.
@@ -87,14 +87,14 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
         )
         .hint("add the inner folder by itself"));
     }
-    let entries = std::fs::read_dir(folder).map_err(|error| cannot(folder, error))?;
+    let entries = fs_err::read_dir(folder).map_err(cannot)?;
     for entry in entries {
-        let entry = entry.map_err(|error| cannot(folder, error))?;
+        let entry = entry.map_err(cannot)?;
         let name = entry.file_name();
         if name.to_string_lossy().starts_with('.') {
             continue;
         }
-        let kind = entry.file_type().map_err(|error| cannot(&entry.path(), error))?;
+        let kind = entry.file_type().map_err(cannot)?;
         if kind.is_dir() {
             walk(&entry.path(), depth + 1, files)?;
         } else if kind.is_file() {
@@ -110,7 +110,7 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 pub(super) fn read(path: &Path, options: &FetchOptions) -> Result<Body> {
-    let file = std::fs::File::open(path).map_err(|error| cannot(path, error))?;
+    let file = fs_err::File::open(path).map_err(cannot)?;
     let bytes = limited(file, options.max_bytes, &path.display().to_string())?;
     Ok(Body {
         bytes,

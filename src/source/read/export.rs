@@ -6,9 +6,10 @@ use std::io::{Cursor, Read};
 use serde::Deserialize;
 use zip::ZipArchive;
 
-use super::{Hint, Parsed, blank, collapse, date};
-use crate::domain::{Content, ParsedArticle, ParsedSource};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Hint, Parsed, blank, date};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::collapse;
+use crate::base::{Content, ParsedArticle, ParsedSource};
 
 /// Entries of an archive.
 const MAX_ENTRIES: usize = 50_000;

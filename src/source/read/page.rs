@@ -2,8 +2,9 @@
 
 use scraper::{Html, Selector};
 
-use super::{Hint, Parsed, absolute, blank, collapse, date};
-use crate::domain::{Content, ParsedArticle};
+use super::{Hint, Parsed, absolute, blank, date};
+use crate::base::text::collapse;
+use crate::base::{Content, ParsedArticle};
 
 /// An HTML page as an article, and the feeds that it names.
 pub(super) fn html(text: &str, hint: &Hint<'_>) -> Parsed {

@@ -3,9 +3,10 @@
 mod draft;
 
 use super::xml::{self, Document, Start, Token};
-use super::{Hint, Outline, Parsed, absolute, collapse, plain};
-use crate::domain::ParsedSource;
-use crate::error::{Error, ErrorKind, Result};
+use super::{Hint, Outline, Outlines, Parsed, absolute, plain};
+use crate::base::ParsedSource;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::collapse;
 use draft::{Draft, in_item, title};
 
 /// An element that is open.
@@ -81,7 +82,7 @@ pub(super) fn parse(text: &str, hint: &Hint<'_>) -> Result<Parsed> {
         walk.close(&name);
     }
     if !is_feed {
-        return Err(Error::new(ErrorKind::Parse, "it is XML, but no feed"));
+        return Err(Error::new(ErrorKind::Parse, "it is XML, but not a feed"));
     }
     let mut feed = walk.feed;
     for (what, count) in &document.mended {
@@ -324,22 +325,40 @@ fn from_base64(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The feeds that an OPML file lists, wherever they stand in it.
-pub(super) fn outlines(text: &str) -> Parsed {
+/// The feeds that an OPML file lists, wherever they stand in it. What is not on the network is left
+/// out: a list may come from anywhere, and has no say in what is read of this machine.
+pub(super) fn outlines(text: &str, hint: &Hint<'_>) -> Parsed {
     let mut document = Document::new(text);
-    let mut found = Vec::new();
+    let mut found = Outlines::default();
+    let mut left_out: Vec<String> = Vec::new();
     loop {
         match document.next() {
             Token::Start(start) if start.name == "outline" => {
-                let url = ["xmlurl", "url"].iter().find_map(|name| start.attribute(name));
-                if let Some(url) = url.filter(|url| url.starts_with("http")) {
-                    let title = start.attribute("title").or_else(|| start.attribute("text"));
-                    found.push(Outline { title: title.map(plain), url: url.to_owned() });
-                }
+                let link = ["xmlurl", "url"].iter().find_map(|name| start.attribute(name));
+                let Some(link) = link.map(str::trim).filter(|link| !link.is_empty()) else {
+                    continue;
+                };
+                let url = absolute(link, hint.url).filter(|url| is_web(url));
+                let Some(url) = url else {
+                    left_out.push(link.to_owned());
+                    continue;
+                };
+                let title = start.attribute("title").or_else(|| start.attribute("text"));
+                found.feeds.push(Outline { title: title.map(plain), url });
             }
             Token::Over => break,
             Token::Start(_) | Token::End(_) | Token::Text(_) => {}
         }
     }
+    if let Some(first) = left_out.first() {
+        found.warnings.push(format!(
+            "{} of the listed feeds are not http or https addresses and were left out, as: {first}",
+            left_out.len()
+        ));
+    }
     Parsed::Outlines(found)
+}
+
+fn is_web(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
