@@ -1,15 +1,16 @@
 //! Files of the cache: what is checked, what is not yet whole, and who may write.
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io::{ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use fs_err::File;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Cancel, Event, Events, Unit, hex};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Cancel, Event, Events, Unit, Warning, hex};
 
 const BLOCK: usize = 1 << 20;
 
@@ -23,7 +24,7 @@ pub(super) struct Wanted<'a> {
 
 /// How a file compares with what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Checked {
     /// As it should be; its SHA-256.
     Right(String),
     /// Not there.
@@ -86,21 +87,21 @@ pub(super) fn check(
     anew: bool,
     events: Events<'_>,
     cancel: &Cancel,
-) -> Result<Found> {
+) -> Result<Checked> {
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if matches!(error.kind(), Io::NotFound | Io::NotADirectory) => {
-            return Ok(Found::Missing);
+            return Ok(Checked::Missing);
         }
         Err(error) => return Err(Error::io("cannot read a file of the model cache", error)),
     };
     if !metadata.is_file() {
-        return Ok(Found::Wrong("is not a file".into()));
+        return Ok(Checked::Wrong("is not a file".into()));
     }
     let sealed = Seal::read(path);
     let sha256 = wanted.sha256.or(sealed.as_ref().map(|seal| seal.sha256.as_str()));
     if let Some(size) = wanted.size.filter(|size| *size != metadata.len()) {
-        return Ok(Found::Wrong(format!("has {} bytes, not {size}", metadata.len())));
+        return Ok(Checked::Wrong(format!("has {} bytes, not {size}", metadata.len())));
     }
     let now = |sha256: &str| {
         Seal::of(path, sha256)
@@ -109,21 +110,21 @@ pub(super) fn check(
     if let (false, Some(sealed), Some(sha256)) = (anew, &sealed, sha256)
         && *sealed == now(sha256)?
     {
-        return Ok(Found::Right(sha256.to_owned()));
+        return Ok(Checked::Right(sha256.to_owned()));
     }
     let before = now("")?;
     let found = sha256_of(path, wanted.name, events, cancel)?;
     if now("")? != before {
-        return Ok(Found::Wrong("changed while it was checked".into()));
+        return Ok(Checked::Wrong("changed while it was checked".into()));
     }
     if let Some(sha256) = sha256.filter(|sha256| *sha256 != found) {
-        return Ok(Found::Wrong(format!("has SHA-256 {found}, not {sha256}")));
+        return Ok(Checked::Wrong(format!("has SHA-256 {found}, not {sha256}")));
     }
     let seal = Seal { sha256: found.clone(), ..before };
     if sealed.as_ref() != Some(&seal) {
         seal.write(path);
     }
-    Ok(Found::Right(found))
+    Ok(Checked::Right(found))
 }
 
 /// SHA-256 of a file, with progress if it is big enough to wait for.
@@ -166,7 +167,7 @@ pub(super) fn accept(
     wanted: Wanted<'_>,
     events: Events<'_>,
     cancel: &Cancel,
-) -> Result<Found> {
+) -> Result<Checked> {
     let failed = |error| Error::io("cannot keep a downloaded model file", error);
     let found = match wanted.size.filter(|size| length(partial) != *size) {
         Some(size) => format!("has {} bytes, not {size}", length(partial)),
@@ -181,13 +182,13 @@ pub(super) fn accept(
                     if let Ok(seal) = Seal::of(path, &sha256) {
                         seal.write(path);
                     }
-                    return Ok(Found::Right(sha256));
+                    return Ok(Checked::Right(sha256));
                 }
             }
         }
     };
     fs_err::remove_file(partial).map_err(failed)?;
-    Ok(Found::Wrong(found))
+    Ok(Checked::Wrong(found))
 }
 
 /// Makes a rename durable; where folders can't be synced (Windows) the file system does it.
@@ -233,19 +234,18 @@ pub(super) fn lock(
         .truncate(false)
         .write(true)
         .open(folder.join(".lock"))
-        .map_err(failed)?
-        .into_file();
+        .map_err(failed)?;
     let mut said = false;
     loop {
         cancel.check()?;
-        match file.try_lock() {
+        match file.file().try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) if error.kind() == Io::Unsupported => {
-                events(Event::Warning(format!(
+                events(Event::Warning(Warning::Model(format!(
                     "{} can't be locked; let no other wellread fetch into it now",
                     cache.display()
-                )));
+                ))));
                 return Ok(file);
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),

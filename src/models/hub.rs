@@ -5,25 +5,30 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use hf_hub::{HFClient, HFError};
-use reqwest::header::HeaderMap;
+use hf_hub::Cache;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE};
+use reqwest::redirect;
+use url::Url;
 
 use super::cache::{length, unwritable};
-use crate::domain::Cancel;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::Cancel;
+use crate::base::error::{Error, ErrorKind, Result};
 
 const TICK: Duration = Duration::from_millis(50);
 /// Silence in the middle of a file after which the connection counts as lost.
 const STALL: Duration = Duration::from_secs(30);
 /// Times that a broken-off transfer is gone on with, each only if the one before brought something.
 const RESUMES: usize = 5;
+const REDIRECTS: usize = 10;
 
 /// How to reach the hub.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     /// Instead of `HF_ENDPOINT` or the hub itself.
     pub(super) endpoint: Option<String>,
+    /// Instead of `HF_TOKEN` or the token that the hub's own tools keep.
+    pub(super) token: Option<String>,
     /// For a connection to stand.
     pub(super) connect: Duration,
     /// For the first answer to come.
@@ -32,7 +37,12 @@ pub(super) struct Access {
 
 impl Default for Access {
     fn default() -> Self {
-        Access { endpoint: None, connect: Duration::from_secs(3), answer: Duration::from_secs(8) }
+        Access {
+            endpoint: None,
+            token: None,
+            connect: Duration::from_secs(3),
+            answer: Duration::from_secs(8),
+        }
     }
 }
 
@@ -81,10 +91,38 @@ impl Access {
         endpoint.trim_end_matches('/').to_owned()
     }
 
+    fn token(&self) -> Option<String> {
+        let named = self.token.clone().or_else(|| std::env::var("HF_TOKEN").ok());
+        named.filter(|token| !token.is_empty()).or_else(kept_token)
+    }
+
+    /// Where a file lies; each part of its path is escaped.
+    fn url(&self, remote: Remote<'_>) -> Outcome<Url> {
+        let Remote { repository, revision, path } = remote;
+        let endpoint = self.endpoint();
+        let wrong = |reason: String| {
+            Error::new(ErrorKind::Config, format!("the hub's address {endpoint} {reason}"))
+                .hint("HF_ENDPOINT should be like https://huggingface.co")
+        };
+        let mut url =
+            Url::parse(&endpoint).map_err(|error| wrong(format!("is not valid: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("is neither http nor https".to_owned()).into());
+        }
+        // A revision is one segment, whatever slashes its name has.
+        url.path_segments_mut()
+            .map_err(|()| wrong("can't have a path".to_owned()))?
+            .pop_if_empty()
+            .extend(repository.split('/'))
+            .extend(["resolve", revision])
+            .extend(path.split('/'));
+        Ok(url)
+    }
+
     /// A client that gives up soon. Bytes must come as they are stored: of a compressed answer no
     /// range can be gone on with.
-    fn http(&self, redirects: reqwest::redirect::Policy) -> Outcome<reqwest::Client> {
-        reqwest::Client::builder()
+    fn client(&self, redirects: redirect::Policy) -> Outcome<reqwest::Client> {
+        crate::base::http::client()
             .user_agent(concat!("wellread/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect)
             .no_gzip()
@@ -93,14 +131,25 @@ impl Access {
             .map_err(|error| self.failure(&error, false))
     }
 
-    fn client(&self) -> Outcome<HFClient> {
-        HFClient::builder()
-            .endpoint(self.endpoint())
-            .client(self.http(reqwest::redirect::Policy::limited(10))?)
-            .cache_enabled(false)
-            .retry_max_attempts(0)
-            .build()
-            .map_err(|error| self.failure(&error, false))
+    /// Asks for a file. The token goes to the hub alone: the client takes it off a request that is
+    /// redirected to another host or port.
+    async fn ask(
+        &self,
+        request: reqwest::RequestBuilder,
+        cancel: &Cancel,
+    ) -> Outcome<reqwest::Response> {
+        let request = match self.token() {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        match watch(request.send(), self.answer, cancel).await? {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => {
+                let unreachable = error.is_connect() || error.is_timeout();
+                Err(self.failure(&error.without_url(), unreachable))
+            }
+            None => Err(self.silent(self.answer, true)),
+        }
     }
 
     fn failure(&self, error: &(dyn std::error::Error + 'static), unreachable: bool) -> Failure {
@@ -116,70 +165,44 @@ impl Access {
         Failure { error: Error::new(ErrorKind::Network, text), unreachable }
     }
 
-    fn hub_failure(&self, remote: Remote<'_>, error: HFError) -> Failure {
-        match &error {
-            HFError::Request { source, .. } => {
-                let unreachable = source.is_connect() || source.is_timeout();
-                self.failure(source, unreachable)
+    fn refused(&self, remote: Remote<'_>, status: StatusCode) -> Failure {
+        let Remote { repository, revision, path } = remote;
+        let error = |text: String| Error::new(ErrorKind::Network, text);
+        let error = match status {
+            StatusCode::NOT_FOUND => {
+                error(format!("the hub has no {path} in {repository} at {revision}"))
             }
-            HFError::EntryNotFound { .. }
-            | HFError::RepoNotFound { .. }
-            | HFError::RevisionNotFound { .. } => {
-                let Remote { repository, revision, path } = remote;
-                let text = format!("the hub has no {path} in {repository} at {revision}");
-                Error::new(ErrorKind::Network, text).into()
-            }
-            HFError::Http { context } => {
-                let text = format!("the hub {} answered {}", self.endpoint(), context.status);
-                Error::new(ErrorKind::Network, text).into()
-            }
-            HFError::AuthRequired { .. } | HFError::Forbidden { .. } => {
-                let text = format!("the hub refuses {} without leave", remote.repository);
-                Error::new(ErrorKind::Network, text)
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                error(format!("access to {repository} was denied"))
                     .hint("set HF_TOKEN to a token that may read it")
-                    .into()
             }
-            _ => self.failure(&error, false),
-        }
+            status => error(format!("the hub {} answered {status}", self.endpoint())),
+        };
+        error.into()
     }
 
     /// What the hub says of a file: its SHA-256 if it is kept in the large file store, whose ETag
     /// is one, and the commit that the revision stands for now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Network`] if the hub fails or doesn't have it; [`ErrorKind::Interrupted`].
     pub(super) fn facts(&self, remote: Remote<'_>, cancel: &Cancel) -> Outcome<Facts> {
-        let Remote { repository, revision, path } = remote;
-        let revision = revision.replace('/', "%2F");
-        let url = format!("{}/{repository}/resolve/{revision}/{path}", self.endpoint());
+        let url = self.url(remote)?;
         block_on(async {
             // The facts stand in the hub's own answer, which sends on to another host.
-            let same_host = reqwest::redirect::Policy::custom(|attempt| {
+            let same_host = redirect::Policy::custom(|attempt| {
                 let from = attempt.previous().last().and_then(|url| url.host_str());
-                match from == attempt.url().host_str() && attempt.previous().len() < 10 {
+                match from == attempt.url().host_str() && attempt.previous().len() < REDIRECTS {
                     true => attempt.follow(),
                     false => attempt.stop(),
                 }
             });
-            let mut request = self.http(same_host)?.head(url);
-            if let Ok(token) = std::env::var("HF_TOKEN")
-                && !token.is_empty()
-            {
-                request = request.bearer_auth(token);
-            }
-            let response = match watch(request.send(), self.answer, cancel).await? {
-                Some(Ok(response)) => response,
-                Some(Err(error)) => return Err(self.failure(&error.without_url(), true)),
-                None => return Err(self.silent(self.answer, true)),
-            };
+            let response = self.ask(self.client(same_host)?.head(url), cancel).await?;
             let status = response.status();
-            if status.is_success() || status.is_redirection() {
-                return Ok(Facts::from_headers(response.headers()));
+            match status.is_success() || status.is_redirection() {
+                true => Ok(Facts::from_headers(response.headers())),
+                false => Err(self.refused(remote, status)),
             }
-            let text = match status {
-                reqwest::StatusCode::NOT_FOUND => {
-                    format!("the hub has no {path} in {repository} at {}", remote.revision)
-                }
-                status => format!("the hub {} answered {status}", self.endpoint()),
-            };
-            Err(Error::new(ErrorKind::Network, text).into())
         })
     }
 
@@ -198,7 +221,7 @@ impl Access {
         on_bytes: &mut dyn FnMut(u64),
         cancel: &Cancel,
     ) -> Outcome<()> {
-        let client = self.client()?;
+        let client = self.client(redirect::Policy::limited(REDIRECTS))?;
         let mut resumed = 0;
         loop {
             let before = length(partial);
@@ -220,7 +243,7 @@ impl Access {
 
 struct Transfer<'a> {
     access: &'a Access,
-    client: &'a HFClient,
+    client: &'a reqwest::Client,
     remote: Remote<'a>,
     size: Option<u64>,
     partial: &'a Path,
@@ -235,25 +258,27 @@ impl Transfer<'_> {
         if self.size == Some(start) {
             return Ok(());
         }
-        let (owner, name) = hf_hub::split_id(remote.repository);
-        let repository = self.client.model(owner, name);
-        let range = self.size.filter(|_| start > 0).map(|size| start..size);
-        let request = repository
-            .download_file_stream()
-            .filename(remote.path)
-            .revision(remote.revision)
-            .maybe_range(range)
-            .send();
-        let (length, mut stream) = match watch(request, access.answer, cancel).await? {
-            Some(Ok(answer)) => answer,
-            Some(Err(error)) => return Err(access.hub_failure(remote, error)),
-            None => return Err(access.silent(access.answer, true)),
-        };
+        let mut request = self.client.get(access.url(remote)?);
+        if start > 0 {
+            request = request.header(RANGE, format!("bytes={start}-"));
+        }
+        let mut response = access.ask(request, cancel).await?;
+        if !response.status().is_success() {
+            return Err(access.refused(remote, response.status()));
+        }
         let what = || format!("{} of {} at the hub", remote.path, remote.repository);
-        if let (0, Some(length @ 1..), Some(size)) = (start, length, self.size)
-            && length != size
+        // A hub that takes no ranges sends the file from its beginning.
+        let start = if response.status() == StatusCode::PARTIAL_CONTENT { start } else { 0 };
+        if let Some(first) = first_byte(response.headers())
+            && first != start
         {
-            let text = format!("{} has {length} bytes, not {size}", what());
+            let text = format!("{} came from byte {first}, not {start}", what());
+            return Err(Error::new(ErrorKind::Network, text).into());
+        }
+        if let (Some(length @ 1..), Some(size)) = (response.content_length(), self.size)
+            && start + length != size
+        {
+            let text = format!("{} has {} bytes, not {size}", what(), start + length);
             return Err(Error::new(ErrorKind::Network, text).into());
         }
         let failed = |error| Failure::from(unwritable(self.cache, error));
@@ -269,15 +294,14 @@ impl Transfer<'_> {
         let mut told = Instant::now();
         let ended = loop {
             cancel.check()?;
-            let block = match watch(stream.next(), STALL, cancel).await? {
-                Some(Some(Ok(block))) => block,
-                Some(Some(Err(error))) => break Err(access.hub_failure(remote, error)),
-                Some(None) => break Ok(()),
+            let block = match watch(response.chunk(), STALL, cancel).await? {
+                Some(Ok(Some(block))) => block,
+                Some(Ok(None)) => break Ok(()),
+                Some(Err(error)) => break Err(access.failure(&error.without_url(), false)),
                 None => break Err(access.silent(STALL, false)),
             };
             done += block.len() as u64;
             if self.size.is_some_and(|size| done > size) {
-                // A hub that takes no ranges sends the file from its beginning.
                 file.file().set_len(0).map_err(failed)?;
                 let text = format!("{} is longer than {} bytes", what(), self.size.unwrap_or(0));
                 return Err(Error::new(ErrorKind::Network, text).into());
@@ -299,6 +323,20 @@ impl Transfer<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// The token that the hub's own tools keep, in `HF_HOME` or the home folder.
+fn kept_token() -> Option<String> {
+    let has_place = std::env::var_os("HF_HOME").is_some()
+        || std::env::home_dir().is_some_and(|home| !home.as_os_str().is_empty());
+    // Without either, it would panic.
+    if has_place { Cache::from_env().token() } else { None }
+}
+
+/// Where the bytes of an answer to a range begin, if it says so.
+fn first_byte(headers: &HeaderMap) -> Option<u64> {
+    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
+    range.split('-').next()?.trim().parse().ok()
 }
 
 impl Facts {
@@ -362,5 +400,39 @@ async fn watch<F: Future>(
         if Instant::now() >= end {
             return Ok(None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(endpoint: &str) -> Access {
+        Access { endpoint: Some(endpoint.to_owned()), ..Access::default() }
+    }
+
+    #[test]
+    fn an_address_is_escaped_and_below_the_endpoint() {
+        let remote = Remote { repository: "o/r", revision: "refs/pr/1", path: "a b/c#d.gguf" };
+        for (endpoint, url) in [
+            ("https://h", "https://h/o/r/resolve/refs%2Fpr%2F1/a%20b/c%23d.gguf"),
+            ("http://h:8/hf/", "http://h:8/hf/o/r/resolve/refs%2Fpr%2F1/a%20b/c%23d.gguf"),
+        ] {
+            assert_eq!(access(endpoint).url(remote).unwrap().as_str(), url);
+        }
+        for wrong in ["huggingface.co", "file:///etc", "data:text/plain,x"] {
+            let error = access(wrong).url(remote).unwrap_err().error;
+            assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+            assert!(error.to_string().contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_first_byte_of_a_range_is_read() {
+        for (text, first) in [("bytes 9-17/18", Some(9)), ("bytes */18", None), ("x", None)] {
+            let headers = HeaderMap::from_iter([(CONTENT_RANGE, text.parse().unwrap())]);
+            assert_eq!(first_byte(&headers), first, "{text}");
+        }
+        assert_eq!(first_byte(&HeaderMap::new()), None);
     }
 }

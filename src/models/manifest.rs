@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 const BUILT_IN: [&str; 3] = [
     include_str!("../../models/all-minilm-l6-v2.toml"),
@@ -21,7 +21,7 @@ pub struct Manifest {
     /// Its name on the command line and its folder in the cache.
     pub name: String,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: ModelKind,
     /// The architecture, as `bert`, `qwen2`, `llama`.
     pub family: String,
     /// One line for a list.
@@ -37,7 +37,7 @@ pub struct Manifest {
     /// Package wheels that have them; parts of a file stand in the order of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wheels: Vec<Wheel>,
-    /// Facts of an embedder; there for [`Kind::Embedder`], and only there.
+    /// Facts of an embedder; there for [`ModelKind::Embedder`], and only there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedder: Option<EmbedderFacts>,
     /// Tokens that prompt and answer may have together, of a generator.
@@ -48,18 +48,18 @@ pub struct Manifest {
 /// What a model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ModelKind {
     /// Text → vector.
     Embedder,
     /// Prompt → text.
     Generator,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ModelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Embedder => "embedder",
-            Kind::Generator => "generator",
+            ModelKind::Embedder => "embedder",
+            ModelKind::Generator => "generator",
         })
     }
 }
@@ -197,7 +197,7 @@ impl Manifest {
         for file in &self.files {
             let name = &file.name;
             need(is_plain(name), format!("file name {name:?} is not plain"))?;
-            need(seen.insert(name), format!("file {name:?} stands there twice"))?;
+            need(seen.insert(name), format!("file {name:?} is listed twice"))?;
             let hex = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
             need(
                 file.sha256.len() == 64 && file.sha256.bytes().all(hex),
@@ -206,22 +206,25 @@ impl Manifest {
             need(file.size > 0, format!("the size of {name:?} is 0"))?;
         }
         let roles: &[&str] = match self.kind {
-            Kind::Embedder => &["weights", "tokenizer", "config"],
-            Kind::Generator => &["weights"],
+            ModelKind::Embedder => &["weights", "tokenizer", "config"],
+            ModelKind::Generator => &["weights"],
         };
         for role in roles {
             let count = self.files.iter().filter(|file| file.role == *role).count();
             need(count == 1, format!("{count} files have the role {role:?}, not one"))?;
         }
         need(
-            self.embedder.is_some() == (self.kind == Kind::Embedder),
+            self.embedder.is_some() == (self.kind == ModelKind::Embedder),
             "a table [embedder] belongs to an embedder, and to it alone".into(),
         )?;
         if let Some(hub) = &self.hub {
             need(is_repository(&hub.repository), format!("{:?} is no repository", hub.repository))?;
             need(is_revision(&hub.revision), format!("{:?} is no revision", hub.revision))?;
             for (file, path) in &hub.files {
-                need(seen.contains(file), format!("hub.files names {file:?}, which is no file"))?;
+                need(
+                    seen.contains(file),
+                    format!("hub.files names {file:?}, which is not one of its files"),
+                )?;
                 need(is_path(path), format!("{path:?} is no path in a repository"))?;
             }
         }
@@ -233,7 +236,10 @@ impl Manifest {
             )?;
             for member in &wheel.members {
                 let file = &member.file;
-                need(seen.contains(file), format!("a wheel is for {file:?}, which is no file"))?;
+                need(
+                    seen.contains(file),
+                    format!("a wheel is for {file:?}, which is not one of its files"),
+                )?;
                 *sizes.entry(file.as_str()).or_insert(0u64) += member.size;
             }
         }

@@ -2,28 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
 use super::Choice;
-use super::cache::{self, Found, Wanted, length, unwritable};
-use super::fetching::{Fetching, Meter, PARTIAL, Watch, clear_leftovers, partial, remove};
-use super::hub::{Access, Remote};
-use super::manifest::{Kind, Manifest, ModelFile, find};
+use super::cache::{self, Checked, Wanted, length, unwritable};
+use super::fetching::{Fetching, Meter, Origins, PARTIAL, clear_leftovers, partial, remove};
+use super::hub::Remote;
+use super::manifest::{Manifest, ModelFile, ModelKind, find};
 use super::wheel::Pip;
-use crate::domain::{Cancel, Event, Events};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Cancel, Event, Events, Warning, Watch};
 
 /// Gets models into the cache and says where their files are.
 #[derive(Debug)]
 pub struct Resolver {
-    pub(super) cache: PathBuf,
+    pub(super) origins: Origins,
     offline: bool,
-    pub(super) access: Access,
-    pub(super) pip: Pip,
-    /// Why the hub could not be reached, so that a second model doesn't wait for it again.
-    unreachable: Mutex<Option<String>>,
 }
 
 /// The files of a model, each with the SHA-256 of its manifest.
@@ -111,41 +106,35 @@ impl Resolver {
     /// One over a cache folder, which is made when something is fetched. Offline it touches no
     /// network.
     pub fn new(cache: PathBuf, offline: bool) -> Resolver {
-        Resolver {
-            cache,
-            offline,
-            access: Access::default(),
-            pip: Pip::default(),
-            unreachable: Mutex::default(),
-        }
+        Resolver { origins: Origins::new(cache), offline }
     }
 
     /// The same with a Python of which pip is used, instead of the first of `PATH` that has it.
     pub fn with_python(mut self, python: PathBuf) -> Resolver {
-        self.pip = Pip::of(&python);
+        self.origins.pip = Pip::of(&python);
         self
     }
 
     /// The same with another hub than that of `HF_ENDPOINT`.
     pub fn with_endpoint(mut self, endpoint: &str) -> Resolver {
-        self.access.endpoint = Some(endpoint.to_owned());
+        self.origins.access.endpoint = Some(endpoint.to_owned());
         self
     }
 
     /// The same with another time to wait for a hub's first answer.
     pub fn with_patience(mut self, answer: std::time::Duration) -> Resolver {
-        self.access.answer = answer;
+        self.origins.access.answer = answer;
         self
     }
 
     /// The cache folder.
     pub fn cache(&self) -> &Path {
-        &self.cache
+        &self.origins.cache
     }
 
     /// The model's folder in the cache.
     pub fn folder(&self, manifest: &Manifest) -> PathBuf {
-        self.cache.join(&manifest.name)
+        self.origins.cache.join(&manifest.name)
     }
 
     /// The model's files, fetched if they aren't in the cache. A file whose size and time of change
@@ -192,9 +181,9 @@ impl Resolver {
         let state = |file: &ModelFile| {
             let path = folder.join(&file.name);
             let (status, detail) = match cache::check(&path, file.wanted(), true, events, cancel)? {
-                Found::Right(_) => (FileStatus::Ok, None),
-                Found::Missing => (FileStatus::Missing, None),
-                Found::Wrong(what) => (FileStatus::Wrong, Some(what)),
+                Checked::Right(_) => (FileStatus::Ok, None),
+                Checked::Missing => (FileStatus::Missing, None),
+                Checked::Wrong(what) => (FileStatus::Wrong, Some(what)),
             };
             Ok(FileState { name: file.name.clone(), path, size: file.size, status, detail })
         };
@@ -235,8 +224,8 @@ impl Resolver {
         match choice {
             Choice::Manifest(name) => {
                 let manifest = find(manifests, name)?;
-                if manifest.kind != Kind::Generator {
-                    let text = format!("the model {name} is an {}, no LLM", manifest.kind);
+                if manifest.kind != ModelKind::Generator {
+                    let text = format!("the model {name} is an {}, not an LLM", manifest.kind);
                     return Err(Error::new(ErrorKind::Usage, text)
                         .hint("`wellread models list` shows what each model is for"));
                 }
@@ -271,9 +260,9 @@ impl Resolver {
         for file in &manifest.files {
             let path = folder.join(&file.name);
             match cache::check(&path, file.wanted(), false, watch.events, watch.cancel)? {
-                Found::Right(_) => {}
-                Found::Missing => lacking.push((file, None)),
-                Found::Wrong(what) => lacking.push((file, Some(what))),
+                Checked::Right(_) => {}
+                Checked::Missing => lacking.push((file, None)),
+                Checked::Wrong(what) => lacking.push((file, Some(what))),
             }
         }
         Ok(lacking)
@@ -294,19 +283,20 @@ impl Resolver {
     }
 
     fn fetch(&self, manifest: &Manifest, watch: Watch<'_>) -> Result<()> {
-        let failed = |error| unwritable(&self.cache, error);
+        let failed = |error| unwritable(&self.origins.cache, error);
         let folder = self.folder(manifest);
         fs_err::create_dir_all(&folder).map_err(failed)?;
-        let _lock = cache::lock(&folder, &self.cache, &manifest.name, watch.events, watch.cancel)?;
+        let _lock =
+            cache::lock(&folder, &self.origins.cache, &manifest.name, watch.events, watch.cancel)?;
         // Another process may have fetched it meanwhile.
         let mut missing = Vec::new();
         for (file, wrong) in self.lacking(manifest, watch)? {
             if let Some(what) = wrong {
                 let path = folder.join(&file.name);
-                (watch.events)(Event::Warning(format!(
+                (watch.events)(Event::Warning(Warning::Model(format!(
                     "{} {what}; it is deleted and fetched again",
                     path.display()
-                )));
+                ))));
                 remove(&path).map_err(failed)?;
             }
             missing.push(file);
@@ -317,24 +307,12 @@ impl Resolver {
         fs_err::create_dir_all(folder.join(PARTIAL)).map_err(failed)?;
         clear_leftovers(&folder.join(PARTIAL));
         let task = format!("Fetching {}", manifest.name);
-        let fetching = Fetching { resolver: self, manifest, folder, missing, task, watch };
+        let fetching = Fetching { origins: &self.origins, manifest, folder, missing, task, watch };
         let outcome = fetching.run();
         (watch.events)(Event::Done { task: fetching.task.clone() });
         outcome?;
         let _ = fs_err::remove_dir_all(fetching.folder.join(PARTIAL));
         Ok(())
-    }
-
-    pub(super) fn known_unreachable(&self) -> Option<String> {
-        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn remember(&self, failure: super::hub::Failure) -> Error {
-        if failure.unreachable {
-            *self.unreachable.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(failure.error.to_string());
-        }
-        failure.error
     }
 
     fn resolve_hub(
@@ -344,37 +322,37 @@ impl Resolver {
         watch: Watch<'_>,
     ) -> Result<GeneratorFile> {
         let Watch { events, cancel } = watch;
-        let failed = |error| unwritable(&self.cache, error);
+        let failed = |error| unwritable(&self.origins.cache, error);
         let folder = ["hub"]
             .into_iter()
             .chain(remote.repository.split('/'))
             .chain([remote.revision.replace('/', "--").as_str()])
-            .fold(self.cache.clone(), |folder, part| folder.join(part));
+            .fold(self.origins.cache.clone(), |folder, part| folder.join(part));
         let path = remote.path.split('/').fold(folder.clone(), |path, part| path.join(part));
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let unknown = Wanted { name: &name, size: None, sha256: None };
         let in_cache = |watch: Watch<'_>| -> Result<Option<GeneratorFile>> {
             match cache::check(&path, unknown, false, watch.events, watch.cancel)? {
-                Found::Right(sha256) => Ok(Some(generator(path.clone(), Some(sha256)))),
-                Found::Wrong(what) if self.offline => Err(Error::new(
+                Checked::Right(sha256) => Ok(Some(generator(path.clone(), Some(sha256)))),
+                Checked::Wrong(what) if self.offline => Err(Error::new(
                     ErrorKind::Model,
                     format!("{} was changed: it {what}", path.display()),
                 )
                 .hint("delete it, and ask once with the network")),
-                Found::Missing if self.offline => Err(Error::new(
+                Checked::Missing if self.offline => Err(Error::new(
                     ErrorKind::Model,
                     format!("{choice} is not in the cache, and offline it can't be fetched"),
                 )
                 .hint("ask once with the network, or name one of `wellread models list`")),
-                Found::Wrong(what) => {
-                    (watch.events)(Event::Warning(format!(
+                Checked::Wrong(what) => {
+                    (watch.events)(Event::Warning(Warning::Model(format!(
                         "{} {what}; it is deleted and fetched again",
                         path.display()
-                    )));
+                    ))));
                     remove(&path).map_err(failed)?;
                     Ok(None)
                 }
-                Found::Missing => Ok(None),
+                Checked::Missing => Ok(None),
             }
         };
         if let Some(file) = in_cache(watch)? {
@@ -382,7 +360,7 @@ impl Resolver {
         }
         let parent = path.parent().unwrap_or(&folder);
         fs_err::create_dir_all(parent).map_err(failed)?;
-        let _lock = cache::lock(parent, &self.cache, &choice.to_string(), events, cancel)?;
+        let _lock = cache::lock(parent, &self.origins.cache, &choice.to_string(), events, cancel)?;
         if let Some(file) = in_cache(watch)? {
             return Ok(file);
         }
@@ -390,18 +368,21 @@ impl Resolver {
             Some(_) => error,
             None => error.hint(format!("check the network, or put the file at {}", path.display())),
         };
-        if let Some(reason) = self.known_unreachable() {
+        if let Some(reason) = self.origins.known_unreachable() {
             return Err(by_hand(Error::new(ErrorKind::Network, reason)));
         }
-        let facts =
-            self.access.facts(remote, cancel).map_err(|failure| by_hand(self.remember(failure)))?;
-        (events)(Event::Warning(match &facts.sha256 {
+        let facts = self
+            .origins
+            .access
+            .facts(remote, cancel)
+            .map_err(|failure| by_hand(self.origins.remember(failure)))?;
+        (events)(Event::Warning(Warning::Model(match &facts.sha256 {
             Some(sha256) => format!(
                 "{choice} is in no manifest: it is checked against nothing but the SHA-256 that \
                  the hub gives, {sha256}"
             ),
             None => format!("{choice} is in no manifest, and the hub gives no SHA-256 to check"),
-        }));
+        })));
         let revision = facts.commit.as_deref().unwrap_or(remote.revision);
         let remote = Remote { revision, ..remote };
         // What another content left must not be gone on from.
@@ -413,22 +394,22 @@ impl Resolver {
         let meter = Meter { events, task: &task, total: facts.size.unwrap_or(0) };
         let outcome = loop {
             let resumed = length(&partial) > 0;
-            let came = self.access.download(
+            let came = self.origins.access.download(
                 remote,
                 facts.size,
                 &partial,
-                &self.cache,
+                &self.origins.cache,
                 &mut |done| meter.at(done),
                 cancel,
             );
             if let Err(failure) = came {
-                break Err(by_hand(self.remember(failure)));
+                break Err(by_hand(self.origins.remember(failure)));
             }
             match cache::accept(&partial, &path, wanted, events, cancel)? {
-                Found::Right(sha256) => break Ok(generator(path.clone(), Some(sha256))),
-                Found::Missing | Found::Wrong(_) if resumed => {}
-                Found::Missing => break Err(Error::new(ErrorKind::Bug, "a download is gone")),
-                Found::Wrong(what) => {
+                Checked::Right(sha256) => break Ok(generator(path.clone(), Some(sha256))),
+                Checked::Missing | Checked::Wrong(_) if resumed => {}
+                Checked::Missing => break Err(Error::new(ErrorKind::Bug, "a download is gone")),
+                Checked::Wrong(what) => {
                     let text = format!("{choice} {what}, and was deleted");
                     break Err(Error::new(ErrorKind::Model, text)
                         .hint("run the same command again; if it stays so, take another file"));

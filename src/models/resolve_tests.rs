@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::{Choice, FileStatus, Manifest, Resolver};
-use crate::domain::{Cancel, Event, hex};
-use crate::error::{Error, ErrorKind};
+use crate::base::error::{Error, ErrorKind};
+use crate::base::{Cancel, Event, Warning, hex};
 
 /// Copies `$0.d/PACKAGE.whl` to the folder after `--dest`, and keeps a list of what was asked for.
 const FAKE_PIP: &str = r#"#!/bin/sh
@@ -20,7 +20,7 @@ while [ $# -gt 1 ]; do
   shift
 done
 package=${1%%==*}
-echo "$package" >> "$0.d/asked"
+echo "$1" >> "$0.d/asked"
 if [ -f "$0.d/$package.sh" ]; then . "$0.d/$package.sh"; fi
 if [ ! -f "$0.d/$package.whl" ]; then
   echo "ERROR: No matching distribution found for $1" >&2
@@ -112,7 +112,8 @@ impl Place {
     fn said(&self, mark: &str) -> bool {
         let said = self.said.lock().unwrap();
         said.iter().any(|event| match event {
-            Event::Status(text) | Event::Warning(text) => text.contains(mark),
+            Event::Status(text) | Event::Warning(Warning::Model(text)) => text.contains(mark),
+            Event::Warning(_) => false,
             Event::Progress { task, .. } | Event::Done { task } => task.contains(mark),
         })
     }
@@ -158,7 +159,7 @@ fn wheels_are_joined_checked_and_not_asked_for_again() {
     assert!(!place.partial().parent().unwrap().exists());
     assert_eq!(place.get(&place.resolver(), &manifest).unwrap(), WHOLE);
     assert_eq!(place.get(&place.offline(), &manifest).unwrap(), WHOLE);
-    assert_eq!(place.asked(), "p1 p2 p3 ");
+    assert_eq!(place.asked(), "p1==1 p2==1 p3==1 ");
 }
 
 #[test]
@@ -208,7 +209,7 @@ fn a_download_goes_on_from_the_parts_that_came() {
     fs_err::write(place.partial(), "first sec").unwrap();
     fs_err::create_dir(place.partial().with_file_name("pip-left")).unwrap();
     assert_eq!(place.get(&place.resolver(), &manifest).unwrap(), WHOLE);
-    assert_eq!(place.asked(), "p1 p2 p2 p3 ");
+    assert_eq!(place.asked(), "p1==1 p2==1 p2==1 p3==1 ");
 }
 
 #[test]
@@ -218,7 +219,7 @@ fn a_wrong_beginning_of_an_earlier_run_costs_one_more_round() {
     fs_err::create_dir_all(place.partial().parent().unwrap()).unwrap();
     fs_err::write(place.partial(), "WRONG second").unwrap();
     assert_eq!(place.get(&place.resolver(), &tiny(&digest(WHOLE), false)).unwrap(), WHOLE);
-    assert_eq!(place.asked(), "p2 p3 p1 p2 p3 ");
+    assert_eq!(place.asked(), "p2==1 p3==1 p1==1 p2==1 p3==1 ");
 }
 
 #[test]
@@ -320,7 +321,7 @@ fn two_at_once_fetch_once() {
             assert_eq!(run.join().unwrap(), WHOLE);
         }
     });
-    assert_eq!(place.asked(), "p1 p2 p3 ");
+    assert_eq!(place.asked(), "p1==1 p2==1 p3==1 ");
     assert!(place.said("Waiting for another wellread"));
 }
 
@@ -348,7 +349,12 @@ enum Manner {
     Cut,
     Other,
     NotFound,
+    Denied,
     Broken,
+    Short,
+    Shifted,
+    /// Sends on to another server.
+    Elsewhere(&'static str),
     Hang,
 }
 
@@ -393,11 +399,19 @@ fn answer(mut stream: TcpStream, manner: Manner, log: &Mutex<Vec<String>>) {
         .find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned))
         .and_then(|range| range.split('-').next().unwrap_or_default().parse().ok())
         .unwrap_or(0);
-    log.lock().unwrap().push(format!("{line} from {start}"));
+    let token = match request.to_lowercase().contains("\r\nauthorization: bearer secret\r\n") {
+        true => "with token, ",
+        false => "",
+    };
+    log.lock().unwrap().push(format!("{line} {token}from {start}"));
     let whole = if manner == Manner::Other { "other second third" } else { WHOLE };
     let start = if manner == Manner::NoRanges { 0 } else { start };
     let (status, body) = match manner {
         Manner::NotFound => ("404 Not Found", "no"),
+        Manner::Denied => ("401 Unauthorized", "no"),
+        Manner::Short => ("200 OK", &whole[..5]),
+        Manner::Shifted => ("206 Partial Content", &whole[1..]),
+        Manner::Elsewhere(_) => ("302 Found", ""),
         Manner::Broken => ("500 Internal Server Error", "no"),
         Manner::Hang => {
             std::thread::sleep(Duration::from_secs(20));
@@ -406,8 +420,15 @@ fn answer(mut stream: TcpStream, manner: Manner, log: &Mutex<Vec<String>>) {
         _ if start > 0 => ("206 Partial Content", &whole[start..]),
         _ => ("200 OK", whole),
     };
+    let more = match manner {
+        Manner::Elsewhere(address) => {
+            format!("Location: {address}{}\r\n", line.split(' ').nth(1).unwrap_or_default())
+        }
+        Manner::Shifted => format!("Content-Range: bytes 1-17/{}\r\n", whole.len()),
+        _ => String::new(),
+    };
     let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\nETag: \"git\"\r\n\
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\nETag: \"git\"\r\n{more}\
          X-Linked-Etag: \"{}\"\r\nX-Linked-Size: {}\r\nX-Repo-Commit: c0ffee\r\n\r\n",
         body.len(),
         digest(WHOLE),
@@ -436,7 +457,7 @@ fn the_hub_comes_before_the_wheels() {
 fn the_hub_goes_on_from_what_came_or_begins_anew() {
     for (manner, left, ranges) in [
         (Manner::Good, "first sec", "[9]"),
-        (Manner::NoRanges, "first sec", "[9, 0]"),
+        (Manner::NoRanges, "first sec", "[9]"),
         (Manner::Good, "WRONG sec", "[9, 0]"),
         (Manner::Good, "more than there is to come", "[0]"),
         (Manner::Good, WHOLE, "[]"),
@@ -460,7 +481,10 @@ fn the_hub_goes_on_from_what_came_or_begins_anew() {
 fn a_hub_that_fails_gives_way_to_the_wheels_soon() {
     for (manner, said) in [
         (Manner::NotFound, "the hub has no tiny.gguf in o/r at main"),
+        (Manner::Denied, "access to o/r was denied"),
         (Manner::Broken, "answered 500"),
+        (Manner::Short, "has 5 bytes, not 18"),
+        (Manner::Shifted, "came from byte 1, not 0"),
         (Manner::Hang, "gave no answer"),
         (Manner::Other, "SHA-256"),
     ] {
@@ -477,6 +501,32 @@ fn a_hub_that_fails_gives_way_to_the_wheels_soon() {
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
         assert!(place.said(said), "{said}");
     }
+}
+
+#[test]
+fn the_token_goes_to_the_hub_and_to_no_other_host() {
+    for choice in [false, true] {
+        let (place, store) = (Place::new(), Loopback::new(Manner::Good));
+        let hub = Loopback::new(Manner::Elsewhere(store.address.clone().leak()));
+        let mut resolver = place.resolver().with_endpoint(&hub.address);
+        resolver.origins.access.token = Some("Secret".to_owned());
+        match choice {
+            true => drop(choose(&place, &resolver, "hub:o/r/some.gguf").unwrap()),
+            false => drop(place.get(&resolver, &tiny(&digest(WHOLE), true)).unwrap()),
+        }
+        let (at_hub, at_store) = (hub.asked(), store.asked());
+        assert!(!at_hub.is_empty() && at_hub.iter().all(|line| line.contains("with token")));
+        assert!(at_store.iter().any(|line| line.starts_with("GET")), "{at_store:?}");
+        assert!(!at_store.iter().any(|line| line.contains("with token")), "{at_store:?}");
+    }
+}
+
+#[test]
+fn a_hub_that_denies_access_asks_for_a_token() {
+    let (place, hub) = (Place::new(), Loopback::new(Manner::Denied));
+    let resolver = place.resolver().with_endpoint(&hub.address);
+    let error = choose(&place, &resolver, "hub:o/r/some.gguf").unwrap_err();
+    assert!(error.next_step().unwrap().contains("HF_TOKEN"), "{error}");
 }
 
 #[test]
@@ -545,6 +595,7 @@ fn a_file_of_the_hub_that_is_not_what_it_says_is_deleted() {
     for (manner, said) in [
         (Manner::Other, "deleted"),
         (Manner::NotFound, "has no some.gguf"),
+        (Manner::Denied, "access to o/r was denied"),
         (Manner::Broken, "answered 500"),
     ] {
         let (place, hub) = (Place::new(), Loopback::new(manner));

@@ -13,14 +13,18 @@ use zip::result::ZipError;
 
 use super::cache::{length, unwritable};
 use super::manifest::{Member, Wheel};
-use crate::domain::Cancel;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::Cancel;
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// Names of pip's temporary folders begin with it, so that a later run can clear what a killed one
 /// left.
 pub(super) const TEMPORARY: &str = "pip-";
 
 const POLL: Duration = Duration::from_millis(50);
+
+/// `python -m pip`, but with no `pip` that lies in the working folder: `-m` would run it.
+pub const RUN_PIP: &str = "import sys; sys.path = [p for p in sys.path if p not in ('', '.')]; \
+                           import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)";
 
 /// How pip may be called, best first.
 #[derive(Clone, Debug)]
@@ -29,7 +33,7 @@ pub(super) struct Pip(Vec<Vec<OsString>>);
 impl Default for Pip {
     fn default() -> Self {
         let commands: [&[&str]; 4] =
-            [&["python3", "-m", "pip"], &["python", "-m", "pip"], &["pip3"], &["pip"]];
+            [&["python3", "-c", RUN_PIP], &["python", "-c", RUN_PIP], &["pip3"], &["pip"]];
         Pip(commands.iter().map(|words| words.iter().map(OsString::from).collect()).collect())
     }
 }
@@ -37,7 +41,7 @@ impl Default for Pip {
 impl Pip {
     /// pip of one Python.
     pub(super) fn of(python: &Path) -> Pip {
-        Pip(vec![vec![python.into(), "-m".into(), "pip".into()]])
+        Pip(vec![vec![python.into(), "-c".into(), RUN_PIP.into()]])
     }
 
     /// Downloads a wheel into a temporary folder under `folder`; that folder, which deletes itself,

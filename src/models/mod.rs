@@ -18,16 +18,17 @@ mod resolve_tests;
 
 pub use choice::Choice;
 pub use manifest::{
-    EmbedderFacts, Hub, Kind, Manifest, Member, ModelFile, Pooling, Wheel, find, manifests,
+    EmbedderFacts, Hub, Manifest, Member, ModelFile, ModelKind, Pooling, Wheel, find, manifests,
 };
 pub use resolve::{FileState, FileStatus, GeneratorFile, Resolved, Resolver, State};
+pub use wheel::RUN_PIP;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// The folder of the models: `WELLREAD_CACHE`, else `wellread/models` in the platform's cache
 /// folder.
@@ -70,7 +71,7 @@ mod tests {
     use std::path::Path;
 
     use super::cache_by;
-    use crate::error::ErrorKind;
+    use crate::base::error::ErrorKind;
 
     #[test]
     fn the_cache_is_where_the_environment_says() {
