@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
-use super::{Library, Sql, from_json, from_micros};
-use crate::domain::{Article, ArticleId, ArticleMeta, Content, Extent, Filter, SourceId};
-use crate::error::Result;
+use super::{Library, Sql, damaged, from_json, from_micros};
+use crate::base::error::Result;
+use crate::base::{Article, ArticleId, ArticleMeta, Content, Extent, Filter, SourceId};
 
 /// An article without its body.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,17 +45,46 @@ pub(super) const META: &str = "a.id, a.url, a.title, a.authors, a.published, a.t
         (SELECT source_id FROM memberships m WHERE m.article_id = a.id ORDER BY seq))";
 
 pub(super) fn meta(row: &Row<'_>) -> Sql<ArticleMeta> {
-    let mut sources = from_json::<Vec<SourceId>>(7, &row.get::<_, String>(7)?)?.into_iter();
+    let id: String = row.get(0)?;
+    let name = format!("the article {id}");
+    let mut sources =
+        from_json::<Vec<SourceId>>("source_id", &name, row.get_ref(7)?.as_str()?)?.into_iter();
+    let published = row.get::<_, Option<i64>>(4)?;
     Ok(ArticleMeta {
-        id: ArticleId(row.get(0)?),
         url: row.get(1)?,
         title: row.get(2)?,
-        authors: from_json(3, &row.get::<_, String>(3)?)?,
-        published: row.get::<_, Option<i64>>(4)?.map(from_micros),
-        tags: from_json(5, &row.get::<_, String>(5)?)?,
-        source: sources.next().unwrap_or_else(|| SourceId(String::new())),
+        authors: from_json("authors", &name, row.get_ref(3)?.as_str()?)?,
+        published: published.map(|at| from_micros("published", &name, at)).transpose()?,
+        tags: from_json("tags", &name, row.get_ref(5)?.as_str()?)?,
+        source: sources.next().ok_or_else(|| damaged("source_id", &name))?,
         other_sources: sources.collect(),
+        id: ArticleId(id),
     })
+}
+
+/// Columns of an [`ArticleInfo`] and where they come from; see [`info`].
+const INFO: &str = "a.updated, r.extent, a.first_seen, a.changed_at
+    FROM articles a JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision";
+
+fn info(row: &Row<'_>) -> Sql<ArticleInfo> {
+    let meta = meta(row)?;
+    let name = format!("the article {}", meta.id);
+    let time = |column, at| from_micros(column, &name, at);
+    Ok(ArticleInfo {
+        revision: row.get(6)?,
+        updated: row.get::<_, Option<i64>>(8)?.map(|at| time("updated", at)).transpose()?,
+        extent: extent(row.get_ref(9)?.as_str()?, &name)?,
+        first_seen: time("first_seen", row.get(10)?)?,
+        changed_at: time("changed_at", row.get(11)?)?,
+        meta,
+    })
+}
+
+pub(super) fn extent(stored: &str, row: &str) -> Sql<Extent> {
+    [Extent::Summary, Extent::LinkedPage, Extent::Full]
+        .into_iter()
+        .find(|extent| extent.as_str() == stored)
+        .ok_or_else(|| damaged("extent", row))
 }
 
 impl Library {
@@ -66,26 +95,26 @@ impl Library {
     /// If the library can't be read.
     pub fn articles(&self, filter: &Filter) -> Result<Vec<ArticleInfo>> {
         let all = self.read("cannot be read (articles)", |tx| {
-            let sql = format!(
-                "SELECT {META}, a.updated, r.extent, a.first_seen, a.changed_at
-                 FROM articles a JOIN revisions r
-                     ON r.article_id = a.id AND r.revision = a.revision
-                 ORDER BY a.published DESC NULLS LAST, a.id"
-            );
-            tx.prepare_cached(&sql)?
-                .query_map([], |row| {
-                    Ok(ArticleInfo {
-                        meta: meta(row)?,
-                        revision: row.get(6)?,
-                        updated: row.get::<_, Option<i64>>(8)?.map(from_micros),
-                        extent: Extent::of_name(row.get_ref(9)?.as_str()?),
-                        first_seen: from_micros(row.get(10)?),
-                        changed_at: from_micros(row.get(11)?),
-                    })
-                })?
-                .collect::<Sql<Vec<_>>>()
+            let sql = format!("SELECT {META}, {INFO} ORDER BY a.published DESC NULLS LAST, a.id");
+            tx.prepare_cached(&sql)?.query_map([], info)?.collect::<Sql<Vec<_>>>()
         })?;
         Ok(all.into_iter().filter(|info| passes(info, filter)).collect())
+    }
+
+    /// The article that a URL leads to, tracking parameters and the like left aside; found without
+    /// looking at any other.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn article_by_url(&self, url: &str) -> Result<Option<ArticleInfo>> {
+        let Some(key) = super::identity::url_key(url) else { return Ok(None) };
+        self.read("cannot be read (article)", |tx| {
+            let sql = format!(
+                "SELECT {META}, {INFO}
+                 WHERE a.id = (SELECT article_id FROM marks WHERE mark = ?1)"
+            );
+            tx.prepare_cached(&sql)?.query_row([format!("url {key}")], info).optional()
+        })
     }
 
     /// How many articles there are.
@@ -125,11 +154,12 @@ impl Library {
                  ORDER BY revision",
             )?
             .query_map([&id.0], |row| {
+                let name = format!("the article {id}");
                 Ok(RevisionInfo {
                     revision: row.get(0)?,
                     title: row.get(1)?,
                     hash: row.get(2)?,
-                    seen_at: from_micros(row.get(3)?),
+                    seen_at: from_micros("seen_at", &name, row.get(3)?)?,
                 })
             })?
             .collect()
@@ -186,47 +216,35 @@ impl Library {
                 .optional()
         })
     }
-
-    /// The articles whose first source is this one, ordered by id; what repeats is learned from
-    /// these.
-    ///
-    /// # Errors
-    /// If the library can't be read.
-    pub fn articles_first_of(&self, source: &SourceId) -> Result<Vec<ArticleId>> {
-        self.read("cannot be read (articles)", |tx| {
-            tx.prepare_cached(
-                "SELECT m.article_id FROM memberships m WHERE m.source_id = ?1 AND NOT EXISTS
-                     (SELECT 1 FROM memberships f
-                      WHERE f.article_id = m.article_id AND f.seq < m.seq)
-                 ORDER BY m.article_id",
-            )?
-            .query_map([&source.0], |row| row.get(0).map(ArticleId))?
-            .collect()
-        })
-    }
 }
 
 fn article(tx: &Transaction<'_>, id: &ArticleId, revision: Option<u32>) -> Sql<Option<Article>> {
     let sql = format!(
-        "SELECT {META}, r.title, r.format, r.body, r.extent, r.revision
-         FROM articles a JOIN revisions r
-             ON r.article_id = a.id AND r.revision = coalesce(?2, a.revision)
+        "SELECT {META}, r.title, r.format, b.body, r.extent, r.revision
+         FROM articles a
+         JOIN revisions r ON r.article_id = a.id AND r.revision = coalesce(?2, a.revision)
+         JOIN bodies b ON b.article_id = r.article_id AND b.revision = r.revision
          WHERE a.id = ?1"
     );
     tx.prepare_cached(&sql)?
         .query_row(params![id.0, revision], |row| {
+            let name = format!("the article {id}");
             let mut meta = meta(row)?;
             meta.title = row.get(8)?;
-            let body: String = row.get(10)?;
-            let content = match row.get_ref(9)?.as_str()? {
-                "html" => Content::Html(body),
-                "markdown" => Content::Markdown(body),
-                _ => Content::Text(body),
-            };
-            let extent = Extent::of_name(row.get_ref(11)?.as_str()?);
+            let content = content(row.get_ref(9)?.as_str()?, row.get(10)?, &name)?;
+            let extent = extent(row.get_ref(11)?.as_str()?, &name)?;
             Ok(Article { meta, content, extent, revision: row.get(12)? })
         })
         .optional()
+}
+
+pub(super) fn content(format: &str, body: String, row: &str) -> Sql<Content> {
+    match format {
+        "html" => Ok(Content::Html(body)),
+        "markdown" => Ok(Content::Markdown(body)),
+        "text" => Ok(Content::Text(body)),
+        _ => Err(damaged("format", row)),
+    }
 }
 
 fn passes(info: &ArticleInfo, filter: &Filter) -> bool {

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::domain::{ArticleId, Content, ParsedArticle, SourceId, hex};
+use crate::base::{ArticleId, Content, SourceId, hex};
+pub use crate::source::Item;
 
 /// Query parameters that say where a reader came from, not what they read.
 const TRACKING: &[&str] = &[
@@ -143,19 +144,13 @@ pub(crate) fn digest(parts: &[&str]) -> String {
     hex(&hasher.finalize())
 }
 
-/// One item of a source on its way into the library.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Item {
-    /// What the reader made of it.
-    pub article: ParsedArticle,
-    /// The file that the item is, relative to its source; for items that are a file each.
-    pub place: Option<String>,
-}
-
 /// By what an item is looked up, strongest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// By GUID: as global mark, or within the feed's site and within the source.
+    /// The GUID, unless it stands on items with different links: then it says nothing.
+    pub own_guid: Option<String>,
+    /// By GUID: as global mark, or within the feed's site and within the source. Empty where the
+    /// GUID stands on different texts, too.
     pub guid: Vec<String>,
     /// By file.
     pub place: Option<String>,
@@ -184,7 +179,8 @@ impl Marks {
 ///
 /// A GUID that stands on items with different URLs, or a URL that stands on items with different
 /// GUIDs (or on several without), marks none of them: such feeds give every item the same GUID or
-/// the address of the site. Where URLs differ only after `#`, the fragment counts.
+/// the address of the site. Where URLs differ only after `#`, the fragment counts. Nor does a GUID
+/// mark items that differ in their texts.
 ///
 /// `site` is the address that the feed gives for itself; GUIDs that are not global count within it,
 /// and so are the same wherever the feed is read from.
@@ -192,16 +188,24 @@ pub fn marks(items: &[Item], source: &SourceId, site: Option<&str>) -> Vec<Marks
     let scope = site.and_then(url_key).unwrap_or_else(|| source.0.clone());
     let guid_of = |item: &Item| item.article.guid.clone().filter(|guid| !guid.is_empty());
 
+    let hashes: Vec<String> =
+        items.iter().map(|item| content_hash(&item.article.title, &item.article.content)).collect();
     let mut urls_of_guid: HashMap<String, HashSet<Option<String>>> = HashMap::new();
-    for item in items {
+    let mut texts_of_guid: HashMap<String, HashSet<&str>> = HashMap::new();
+    for (item, hash) in items.iter().zip(&hashes) {
         if let Some(guid) = guid_of(item) {
             let url = item.article.url.as_deref().and_then(url_key);
-            urls_of_guid.entry(guid).or_default().insert(url);
+            urls_of_guid.entry(guid.clone()).or_default().insert(url);
+            texts_of_guid.entry(guid).or_default().insert(hash);
         }
     }
-    let guids: Vec<Option<String>> = items
+    let own_guids: Vec<Option<String>> = items
         .iter()
         .map(|item| guid_of(item).filter(|guid| urls_of_guid[guid].len() < 2))
+        .collect();
+    let guids: Vec<Option<String>> = own_guids
+        .iter()
+        .map(|guid| guid.clone().filter(|guid| texts_of_guid[guid].len() < 2))
         .collect();
 
     let by_url = |keep_fragment: bool| {
@@ -212,8 +216,8 @@ pub fn marks(items: &[Item], source: &SourceId, site: Option<&str>) -> Vec<Marks
                 canonical(url, keep_fragment).map(|url| bare(&url))
             })
             .collect();
-        let mut holders: HashMap<&str, (HashSet<&str>, HashSet<String>)> = HashMap::new();
-        for ((key, guid), item) in keys.iter().zip(&guids).zip(items) {
+        let mut holders: HashMap<&str, (HashSet<&str>, HashSet<&str>)> = HashMap::new();
+        for ((key, guid), hash) in keys.iter().zip(&guids).zip(&hashes) {
             let Some(key) = key else { continue };
             let holder = holders.entry(key).or_default();
             match guid {
@@ -221,7 +225,7 @@ pub fn marks(items: &[Item], source: &SourceId, site: Option<&str>) -> Vec<Marks
                     holder.0.insert(guid);
                 }
                 None => {
-                    holder.1.insert(content_hash(&item.article.title, &item.article.content));
+                    holder.1.insert(hash);
                 }
             }
         }
@@ -237,12 +241,14 @@ pub fn marks(items: &[Item], source: &SourceId, site: Option<&str>) -> Vec<Marks
 
     items
         .iter()
-        .zip(guids)
+        .zip(&hashes)
+        .zip(own_guids.into_iter().zip(&guids))
         .zip(plain.into_iter().zip(with_fragment))
-        .map(|((item, guid), (plain, with_fragment))| Marks {
+        .map(|(((item, hash), (own_guid, guid)), (plain, with_fragment))| Marks {
+            own_guid,
             guid: match guid {
                 None => Vec::new(),
-                Some(guid) if is_global_guid(&guid) => vec![format!("guid {guid}")],
+                Some(guid) if is_global_guid(guid) => vec![format!("guid {guid}")],
                 Some(guid) => {
                     let mut marks = vec![format!("guid {guid} in {scope}")];
                     if scope != source.0 {
@@ -253,10 +259,7 @@ pub fn marks(items: &[Item], source: &SourceId, site: Option<&str>) -> Vec<Marks
             },
             place: item.place.as_ref().map(|place| format!("file {place} in {source}")),
             url: plain.or(with_fragment).map(|key| format!("url {key}")),
-            content: format!(
-                "content {}",
-                content_hash(&item.article.title, &item.article.content)
-            ),
+            content: format!("content {hash}"),
         })
         .collect()
 }
@@ -266,6 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::ParsedArticle;
 
     fn item(guid: Option<&str>, url: Option<&str>, body: &str) -> Item {
         Item {
@@ -278,7 +282,7 @@ mod tests {
                 updated: None,
                 tags: vec![],
                 content: Content::Html(body.into()),
-                extent: crate::domain::Extent::Full,
+                extent: crate::base::Extent::Full,
             },
             place: None,
         }
@@ -348,6 +352,18 @@ mod tests {
         ];
         let found = marks(&same_guid, &source("s"), None);
         assert!(found.iter().all(|marks| marks.guid.is_empty() && marks.url.is_some()));
+
+        let same_both = [
+            item(Some("1"), Some("https://x.org/a"), "a"),
+            item(Some("1"), Some("https://x.org/a"), "b"),
+            item(Some("2"), None, "c"),
+            item(Some("2"), None, "c"),
+        ];
+        let found = marks(&same_both, &source("s"), None);
+        assert!(found[..2].iter().all(|marks| marks.guid.is_empty() && marks.url.is_none()));
+        assert_ne!(found[0].mint(), found[1].mint());
+        assert_eq!(found[0].own_guid.as_deref(), Some("1"));
+        assert_eq!(found[2].guid, ["guid 2 in s"]);
 
         let same_url = [
             item(Some("1"), Some("https://x.org/"), "a"),

@@ -1,17 +1,19 @@
 //! What an index generation lacks of the library.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::articles::{META, meta};
-use super::identity::digest;
-use super::{Library, to_json};
-use crate::domain::{ArticleId, SourceId};
-use crate::error::Result;
+use super::Library;
+use super::clean::Cleaning;
+use super::ensure;
+use crate::base::ArticleId;
+use crate::base::error::Result;
+use crate::document::html::CleanOptions;
 
 /// What a generation lacks or has too much.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// Articles to be indexed, by id, with the state to be noted once they are.
+    /// Articles to be indexed, by id, with the state to be noted once they are. The state is empty
+    /// for one that is not cleaned yet; see [`Library::ensure_cleaned`].
     pub articles: Vec<(ArticleId, String)>,
     /// Articles that are gone from the library, by id.
     pub removed: Vec<ArticleId>,
@@ -20,62 +22,60 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// How many articles differ.
+    pub fn count(&self) -> usize {
+        self.articles.len() + self.removed.len()
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.articles.is_empty() && self.removed.is_empty()
     }
 }
 
+/// All states of a cleaning; the index that is named holds all that is asked for.
+pub(super) const STATES: &str = "SELECT article_id, state FROM cleaned INDEXED BY cleaned_states
+    WHERE cleaning = ?1 ORDER BY article_id";
+
 impl Library {
-    /// What a generation lacks that holds articles at these states. A state is made of revision,
-    /// content, what is known of the article, and what was learned of its source: if any of it
-    /// changes, the article is indexed again.
+    /// What a generation lacks that holds articles at these states. A state is made of an
+    /// article's document under these options and of what is known of it: if either changes, the
+    /// article is indexed again.
     ///
     /// # Errors
     /// If the library can't be read.
-    pub fn pending(&self, held: &BTreeMap<&ArticleId, &str>) -> Result<Pending> {
-        self.read("cannot be read (pending articles)", |tx| {
-            let mut learned: HashMap<SourceId, String> = HashMap::new();
-            let mut statement =
-                tx.prepare_cached("SELECT id, learned FROM sources WHERE learned IS NOT NULL")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                learned.insert(SourceId(row.get(0)?), digest(&[row.get_ref(1)?.as_str()?]));
-            }
-            let mut pending = Pending::default();
-            let mut known = 0;
-            let sql = format!(
-                "SELECT {META}, r.hash FROM articles a
-                 JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision
-                 ORDER BY a.id"
-            );
-            let mut statement = tx.prepare_cached(&sql)?;
-            let mut rows = statement.query([])?;
-            let mut all = std::collections::HashSet::new();
-            while let Some(row) = rows.next()? {
-                let meta = meta(row)?;
-                let revision: u32 = row.get(6)?;
-                let state = digest(&[
-                    &revision.to_string(),
-                    row.get_ref(8)?.as_str()?,
-                    &to_json(&meta)?,
-                    learned.get(&meta.source).map_or("", String::as_str),
-                ])[..32]
-                    .to_owned();
-                let held = held.get(&meta.id);
-                known += usize::from(held.is_some());
-                all.insert(meta.id.clone());
-                if held == Some(&state.as_str()) {
-                    pending.unchanged += 1;
-                } else {
-                    pending.articles.push((meta.id, state));
+    pub fn pending(
+        &self,
+        options: &CleanOptions,
+        held: &BTreeMap<ArticleId, String>,
+    ) -> Result<Pending> {
+        let cleaning = Cleaning::new(options);
+        let states = self.read("cannot be read (pending articles)", |tx| {
+            let mut states: BTreeMap<ArticleId, String> = BTreeMap::new();
+            if cleaning.is_complete(tx)? {
+                let mut statement = tx.prepare_cached(STATES)?;
+                let mut rows = statement.query([&cleaning.name])?;
+                while let Some(row) = rows.next()? {
+                    states.insert(ArticleId(row.get(0)?), row.get(1)?);
                 }
+            } else {
+                let fresh = |id, state: &str| {
+                    states.insert(id, state.to_owned());
+                };
+                let stale = ensure::stale(tx, &cleaning, fresh)?;
+                states.extend(stale.into_iter().map(|stale| (stale.id, String::new())));
             }
-            if known < held.len() {
-                pending.removed =
-                    held.keys().filter(|id| !all.contains(**id)).map(|id| (*id).clone()).collect();
+            Ok(states)
+        })?;
+        let removed = held.keys().filter(|id| !states.contains_key(*id)).cloned().collect();
+        let mut pending = Pending { removed, ..Pending::default() };
+        for (id, state) in states {
+            if !state.is_empty() && held.get(&id) == Some(&state) {
+                pending.unchanged += 1;
+            } else {
+                pending.articles.push((id, state));
             }
-            Ok(pending)
-        })
+        }
+        Ok(pending)
     }
 }

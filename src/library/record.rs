@@ -1,16 +1,21 @@
-//! A source as it was just read → articles, revisions and memberships, with its new cursor.
+//! A source as it was just read → articles, revisions, memberships and cleaned documents, with its
+//! new cursor.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 use serde::Serialize;
 
+use super::articles::extent;
+use super::clean::{self, Cleaning};
+use super::finder::Finder;
 use super::identity::{self, Item, Marks};
 use super::{Library, Sql, from_json, to_json, to_micros};
-use crate::domain::{ArticleId, Content, Extent, SourceId};
-use crate::error::Result;
-use crate::fetch::Cursor;
+use crate::base::error::Result;
+use crate::base::{ArticleId, Content, Extent, SourceId};
+use crate::document::html::CleanOptions;
+use crate::source::fetch::Cursor;
 
 /// What a source held.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,14 +43,9 @@ pub struct Recorded {
     pub warnings: Vec<String>,
 }
 
-/// How strong a mark is by which an article was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Guid,
-    Place,
-    Url,
-    Content,
-}
+/// The articles that the parts of a source before one were, each with the hash of its content.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed(HashMap<ArticleId, String>);
 
 /// What the library has of an article.
 struct Current {
@@ -62,22 +62,46 @@ struct Current {
 }
 
 impl Library {
-    /// Takes in what a source held, with the cursor that covers it, in one transaction. Articles
-    /// that are no longer in the source stay.
+    /// Takes in what a source held, with the cursor that covers it, in one transaction: articles,
+    /// their documents as `clean` makes them, and what repeats across the source's articles.
+    /// Articles that are no longer in the source stay.
     ///
     /// An article that several sources carry keeps the content of the source that it was first
     /// read from, unless that was only a summary.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::NotFound`] if the source was not added; if the library can't be
+    /// [`crate::base::error::ErrorKind::NotFound`] if the source was not added; if the library can't be
     /// written, and then nothing of this is kept.
     pub fn record(
         &self,
         source: &SourceId,
         found: Found<'_>,
         cursor: &Cursor,
+        clean: &CleanOptions,
         now: Timestamp,
     ) -> Result<Recorded> {
+        self.record_part(source, found, cursor, clean, now, &mut Claimed::default())
+    }
+
+    /// As [`Library::record`] for a part of a source that is too large to be held at once: an
+    /// article that another part has `claimed` is not taken for this one's. The cursor of all parts
+    /// but the last must be the default one.
+    ///
+    /// # Errors
+    /// As [`Library::record`]; the parts before this one are kept.
+    pub fn record_part(
+        &self,
+        source: &SourceId,
+        found: Found<'_>,
+        cursor: &Cursor,
+        clean: &CleanOptions,
+        now: Timestamp,
+        claimed: &mut Claimed,
+    ) -> Result<Recorded> {
+        let cleaning = Cleaning::new(clean);
+        // Nobody waits for the write lock while HTML is parsed.
+        let contents = found.items.iter().map(|item| (&*item.article.title, &item.article.content));
+        let mut parsed = self.parse_new(&cleaning, source, contents)?;
         let recorded = self.write("cannot be written (sync)", |tx| {
             let is_there = tx.execute(
                 "UPDATE sources SET title = coalesce(?2, title), site = coalesce(?3, site),
@@ -88,53 +112,61 @@ impl Library {
             if is_there == 0 {
                 return Ok(None);
             }
-            take_in(tx, source, found, now).map(Some)
+            let is_clean = cleaning.is_complete(tx)?;
+            let (recorded, ids) = take_in(tx, source, found, now, claimed)?;
+            let is_changed = !recorded.added.is_empty() || !recorded.changed.is_empty();
+            if clean::clean_articles(tx, &cleaning, &ids, &mut parsed)? || is_changed {
+                clean::changed(tx)?;
+                if is_clean {
+                    cleaning.set_complete(tx)?;
+                }
+            }
+            Ok(Some(recorded))
         })?;
         recorded.ok_or_else(|| super::sources::no_source(source))
     }
 }
 
+/// What became of the items, and which articles they are.
 fn take_in(
     tx: &Transaction<'_>,
     source: &SourceId,
     found: Found<'_>,
     now: Timestamp,
-) -> Sql<Recorded> {
+    Claimed(claimed): &mut Claimed,
+) -> Sql<(Recorded, Vec<ArticleId>)> {
     let mut recorded = Recorded::default();
+    let mut ids = Vec::new();
     let all_marks = identity::marks(found.items, source, found.site);
-    let guids: HashSet<&str> =
-        found.items.iter().filter_map(|item| item.article.guid.as_deref()).collect();
-    // What this source has given each article now, by content hash.
-    let mut claimed: HashMap<ArticleId, String> = HashMap::new();
-
-    for (item, marks) in found.items.iter().zip(&all_marks) {
-        let hash = identity::content_hash(&item.article.title, &item.article.content);
+    let hashes: Vec<String> = found
+        .items
+        .iter()
+        .map(|item| identity::content_hash(&item.article.title, &item.article.content))
+        .collect();
+    let finder = Finder::new(tx, source, found.items, &all_marks, &hashes)?;
+    for (guid, texts) in &finder.shared {
+        recorded.warnings.push(format!(
+            "the GUID \"{guid}\" stands on {texts} items with different texts: each is an article \
+             of its own"
+        ));
+    }
+    for ((item, marks), hash) in found.items.iter().zip(&all_marks).zip(&hashes) {
+        // One that another item is already, with another text, is not this one.
         let mut same = None;
-        for (id, by) in candidates(tx, source, item, marks, &guids)? {
-            match claimed.get(&id) {
-                // Two files that were the same once: this one is an article of its own now.
-                Some(other) if *other != hash && matches!(by, By::Place | By::Content) => {}
-                _ => {
-                    same = Some(id);
-                    break;
-                }
+        for id in finder.candidates(item, marks, hash)? {
+            if claimed.get(&id).is_none_or(|other| other == hash) {
+                same = Some(id);
+                break;
             }
         }
         let id = match same {
             Some(id) if claimed.contains_key(&id) => {
                 recorded.duplicates += 1;
-                if claimed[&id] != hash {
-                    recorded.warnings.push(format!(
-                        "two items are the same article by GUID or URL; the first is kept, not \
-                         \"{}\"",
-                        item.article.title
-                    ));
-                }
                 put_marks(tx, &id, marks)?;
                 continue;
             }
             Some(id) => {
-                if update(tx, source, &id, item, &hash, now)? {
+                if update(tx, source, &id, item, hash, now)? {
                     recorded.changed.push(id.clone());
                 } else {
                     recorded.unchanged += 1;
@@ -142,59 +174,17 @@ fn take_in(
                 id
             }
             None => {
-                let id = insert(tx, source, item, marks, &hash, now)?;
+                let id = insert(tx, source, item, marks, hash, now)?;
                 recorded.added.push(id.clone());
                 id
             }
         };
         put_marks(tx, &id, marks)?;
         put_membership(tx, source, &id, item, now)?;
-        claimed.insert(id, hash);
+        ids.push(id.clone());
+        claimed.insert(id, hash.clone());
     }
-    Ok(recorded)
-}
-
-/// The articles that an item may be, strongest mark first.
-fn candidates(
-    tx: &Transaction<'_>,
-    source: &SourceId,
-    item: &Item,
-    marks: &Marks,
-    guids: &HashSet<&str>,
-) -> Sql<Vec<(ArticleId, By)>> {
-    let mut holder = tx.prepare_cached("SELECT article_id FROM marks WHERE mark = ?1")?;
-    let mut look_up = |mark: &str| -> Sql<Option<ArticleId>> {
-        holder.query_row([mark], |row| row.get(0).map(ArticleId)).optional()
-    };
-    let mut found = Vec::new();
-    for mark in &marks.guid {
-        found.extend(look_up(mark)?.map(|id| (id, By::Guid)));
-    }
-    if let Some(mark) = &marks.place {
-        found.extend(look_up(mark)?.map(|id| (id, By::Place)));
-    }
-    if let Some(mark) = &marks.url
-        && let Some(id) = look_up(mark)?
-    {
-        // The URL of an article that this source still carries under another GUID names that one.
-        let guid_there: Option<String> = tx
-            .prepare_cached(
-                "SELECT guid FROM memberships WHERE source_id = ?1 AND article_id = ?2",
-            )?
-            .query_row(params![source.0, id.0], |row| row.get(0))
-            .optional()?
-            .flatten();
-        let is_another = guid_there.is_some_and(|guid| {
-            item.article.guid.as_ref() != Some(&guid) && guids.contains(&*guid)
-        });
-        if !is_another {
-            found.push((id, By::Url));
-        }
-    }
-    if marks.guid.is_empty() && marks.url.is_none() {
-        found.extend(look_up(&marks.content)?.map(|id| (id, By::Content)));
-    }
-    Ok(found)
+    Ok((recorded, ids))
 }
 
 fn insert(
@@ -285,23 +275,24 @@ fn update(
 
 fn current(tx: &Transaction<'_>, id: &ArticleId) -> Sql<Current> {
     tx.prepare_cached(
-        "SELECT a.revision, r.hash, r.extent, trim(r.body) = '', a.content_source, a.url,
+        "SELECT a.revision, r.hash, r.extent, r.is_empty, a.content_source, a.url,
              a.authors, a.published, a.updated, a.tags
          FROM articles a JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision
          WHERE a.id = ?1",
     )?
     .query_row([&id.0], |row| {
+        let name = format!("the article {id}");
         Ok(Current {
             revision: row.get(0)?,
             hash: row.get(1)?,
-            extent: Extent::of_name(row.get_ref(2)?.as_str()?),
+            extent: extent(row.get_ref(2)?.as_str()?, &name)?,
             is_empty: row.get(3)?,
             content_source: row.get(4)?,
             url: row.get(5)?,
-            authors: from_json(6, &row.get::<_, String>(6)?)?,
+            authors: from_json("authors", &name, row.get_ref(6)?.as_str()?)?,
             published: row.get(7)?,
             updated: row.get(8)?,
-            tags: from_json(9, &row.get::<_, String>(9)?)?,
+            tags: from_json("tags", &name, row.get_ref(9)?.as_str()?)?,
         })
     })
 }
@@ -319,9 +310,10 @@ fn put_revision(
         Content::Markdown(_) => "markdown",
         Content::Text(_) => "text",
     };
+    let body = item.article.content.raw();
     tx.prepare_cached(
-        "INSERT INTO revisions (article_id, revision, title, format, body, hash, extent,
-             seen_at)
+        "INSERT INTO revisions (article_id, revision, title, format, hash, extent, seen_at,
+             is_empty)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
@@ -329,11 +321,13 @@ fn put_revision(
         revision,
         item.article.title,
         format,
-        item.article.content.raw(),
         hash,
         item.article.extent.as_str(),
-        to_micros(now)
+        to_micros(now),
+        body.trim().is_empty(),
     ])?;
+    tx.prepare_cached("INSERT INTO bodies (article_id, revision, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![id.0, revision, body])?;
     Ok(())
 }
 

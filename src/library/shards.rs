@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::vectors::{from_bytes, text_hash, to_bytes};
 use super::{Library, Sql};
-use crate::domain::Fingerprint;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::Fingerprint;
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// Bytes of a hash.
 const HASH: usize = 32;
@@ -68,7 +68,7 @@ impl Library {
         let damaged = |said: &str| {
             Error::new(
                 ErrorKind::Parse,
-                format!("{} is no whole file of vectors: {said}", path.display()),
+                format!("{} is not a complete file of vectors: {said}", path.display()),
             )
             .hint("make it again: wellread embed --shard I/N FILE")
         };
@@ -98,7 +98,7 @@ impl Library {
             return Err(damaged("its SHA-256 is wrong"));
         }
         if body.chunks_exact(size.max(1)).any(|record| from_bytes(&record[HASH..]).is_none()) {
-            return Err(damaged("a value is no number"));
+            return Err(damaged("a value is not a number"));
         }
         let short = model.short();
         self.write("cannot be written (vectors)", |tx| -> Sql<usize> {
@@ -135,15 +135,15 @@ mod tests {
         let bytes = to_file(&model, &vectors).unwrap();
         let path = folder.path().join("v.bin");
         for cut in 0..bytes.len() {
-            std::fs::write(&path, &bytes[..cut]).unwrap();
+            fs_err::write(&path, &bytes[..cut]).unwrap();
             assert_eq!(library.take_vectors(&path, &model).unwrap_err().kind(), ErrorKind::Parse);
         }
         let mut changed = bytes.clone();
         changed[bytes.len() - HASH - 1] ^= 1;
-        std::fs::write(&path, &changed).unwrap();
+        fs_err::write(&path, &changed).unwrap();
         assert!(library.take_vectors(&path, &model).is_err());
         assert_eq!(library.vector_count().unwrap(), 0);
-        std::fs::write(&path, &bytes).unwrap();
+        fs_err::write(&path, &bytes).unwrap();
         let other = Fingerprint([("embedder".to_owned(), "n".to_owned())].into());
         let error = library.take_vectors(&path, &other).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

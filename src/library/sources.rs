@@ -5,9 +5,9 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::{Library, Sql, from_json, from_micros, to_json, to_micros};
-use crate::domain::{ArticleId, SourceId};
-use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::{Cursor, Kind};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{ArticleId, SourceId};
+use crate::source::fetch::{Cursor, SourceKind};
 
 /// A source as it stands in the library.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,7 +15,7 @@ pub struct SourceInfo {
     /// Its name.
     pub id: SourceId,
     /// How it is fetched.
-    pub kind: Kind,
+    pub kind: SourceKind,
     /// The feed's own title.
     pub title: Option<String>,
     /// The site that the feed says it belongs to.
@@ -37,15 +37,6 @@ pub struct RemovedSource {
     pub removed: Vec<ArticleId>,
     /// Articles that stay, because another source has them too.
     pub kept: usize,
-}
-
-/// What was learned to repeat across a source's articles.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Learned {
-    /// The learned set, JSON.
-    pub json: String,
-    /// The state of the articles that it was learned from.
-    pub of: String,
 }
 
 impl Library {
@@ -75,7 +66,7 @@ impl Library {
     ///
     /// # Errors
     /// If the library can't be written.
-    pub fn add_source(&self, id: &SourceId, kind: Kind, now: Timestamp) -> Result<bool> {
+    pub fn add_source(&self, id: &SourceId, kind: SourceKind, now: Timestamp) -> Result<bool> {
         self.write("cannot be written (new source)", |tx| {
             let added = tx.execute(
                 "INSERT OR IGNORE INTO sources (id, kind, added_at) VALUES (?1, ?2, ?3)",
@@ -115,6 +106,7 @@ impl Library {
                  WHERE content_source IS NULL",
                 [],
             )?;
+            super::clean::changed(tx)?;
             Ok(Some(RemovedSource { kept: articles.saturating_sub(removed.len()), removed }))
         })?;
         removed.ok_or_else(|| no_source(id))
@@ -130,8 +122,10 @@ impl Library {
                 .prepare_cached("SELECT cursor FROM sources WHERE id = ?1")?
                 .query_row([&id.0], |row| row.get(0))
                 .optional()?;
-            // A cursor that can't be read costs one full fetch, nothing else.
-            Ok(text.flatten().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+            match text.flatten() {
+                Some(text) => from_json("cursor", &format!("the source {id}"), &text),
+                None => Ok(Cursor::default()),
+            }
         })
     }
 
@@ -163,39 +157,6 @@ impl Library {
             Ok(())
         })
     }
-
-    /// What repeats across a source's articles, as last learned.
-    ///
-    /// # Errors
-    /// If the library can't be read.
-    pub fn learned(&self, id: &SourceId) -> Result<Option<Learned>> {
-        self.read("cannot be read (repeated blocks)", |tx| {
-            tx.prepare_cached(
-                "SELECT learned, learned_of FROM sources WHERE id = ?1 AND learned IS NOT NULL",
-            )?
-            .query_row([&id.0], |row| {
-                Ok(Learned {
-                    json: row.get(0)?,
-                    of: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
-                })
-            })
-            .optional()
-        })
-    }
-
-    /// Keeps what was learned of a source. A set that differs makes its articles pending.
-    ///
-    /// # Errors
-    /// If the library can't be written.
-    pub fn set_learned(&self, id: &SourceId, learned: &Learned) -> Result<()> {
-        self.write("cannot be written (repeated blocks)", |tx| {
-            tx.execute(
-                "UPDATE sources SET learned = ?2, learned_of = ?3 WHERE id = ?1",
-                params![id.0, learned.json, learned.of],
-            )?;
-            Ok(())
-        })
-    }
 }
 
 pub(super) fn no_source(id: &SourceId) -> Error {
@@ -208,14 +169,17 @@ const SELECT: &str = "SELECT id, kind, title, site, added_at, synced_at, error,
     FROM sources";
 
 fn source_info(row: &Row<'_>) -> Sql<SourceInfo> {
+    let id: String = row.get(0)?;
+    let name = format!("the source {id}");
+    let synced_at = row.get::<_, Option<i64>>(5)?;
     Ok(SourceInfo {
-        id: SourceId(row.get(0)?),
-        kind: from_json(1, &format!("\"{}\"", row.get::<_, String>(1)?))?,
+        kind: from_json("kind", &name, &format!("\"{}\"", row.get_ref(1)?.as_str()?))?,
         title: row.get(2)?,
         site: row.get(3)?,
-        added_at: from_micros(row.get(4)?),
-        synced_at: row.get::<_, Option<i64>>(5)?.map(from_micros),
+        added_at: from_micros("added_at", &name, row.get(4)?)?,
+        synced_at: synced_at.map(|at| from_micros("synced_at", &name, at)).transpose()?,
         error: row.get(6)?,
         articles: super::count(row, 7)?,
+        id: SourceId(id),
     })
 }

@@ -4,8 +4,8 @@ use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::{Library, Sql};
-use crate::domain::Fingerprint;
-use crate::error::Result;
+use crate::base::Fingerprint;
+use crate::base::error::Result;
 
 impl Library {
     /// The cached vectors of texts, in their order; `None` where a text has not been embedded by
@@ -78,7 +78,7 @@ pub(super) fn to_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// `None` if the bytes are no vector of finite numbers: then the text is embedded again.
+/// `None` if the bytes are not a vector of finite numbers: then the text is embedded again.
 pub(super) fn from_bytes(bytes: &[u8]) -> Option<Vec<f32>> {
     let (chunks, rest) = bytes.as_chunks::<4>();
     let vector: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
