@@ -4,10 +4,10 @@
 //! file with its size and SHA-256. Of a generation on a server only the library is kept: from that
 //! the index is built anew without embedding.
 
-use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
+use fs_err::File;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,14 +15,17 @@ use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
 use super::{Index, layout};
-use crate::domain::{Cancel, Event, Events, Unit};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::files;
+use crate::base::scratch::Scratch;
+use crate::base::{Cancel, Event, Events, Unit, hex};
 use crate::library::Library;
-use crate::scratch::Scratch;
 
 /// The layout of the archive.
 const FORMAT: u32 = 1;
 const LIST: &str = "backup.json";
+/// Bytes of that list at the most: some hundred thousand files.
+const MAX_LIST: u64 = 32 << 20;
 /// The library's name, in a backup and in a data folder.
 const LIBRARY: &str = "library.sqlite";
 /// The folder of indexes, in a backup and in a data folder.
@@ -68,8 +71,11 @@ fn zipped(doing: &str) -> impl Fn(zip::result::ZipError) -> Error {
 }
 
 fn damaged(said: &str) -> Error {
-    Error::new(ErrorKind::Parse, format!("the backup is damaged or none: {said}"))
-        .hint("take another copy of it; nothing was changed here")
+    Error::new(
+        ErrorKind::Parse,
+        format!("the file is not a wellread backup, or it is damaged: {said}"),
+    )
+    .hint("take another copy of it; nothing was changed here")
 }
 
 impl Index {
@@ -137,7 +143,7 @@ impl Index {
         let file = zip.finish().map_err(zipped(DOING))?;
         let file = file.into_inner().map_err(|error| cannot(DOING)(error.into_error()))?;
         file.sync_all().map_err(cannot(DOING))?;
-        std::fs::rename(&partial, to).map_err(cannot(DOING))?;
+        fs_err::rename(&partial, to).map_err(cannot(DOING))?;
         Ok(backup)
     }
 }
@@ -163,7 +169,13 @@ pub fn restore(from: &Path, data: &Path, events: Events<'_>, cancel: &Cancel) ->
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(zipped(DOING))?;
     let backup: Backup = {
         let list = zip.by_name(LIST).map_err(|_| damaged("it lists no files"))?;
-        serde_json::from_reader(list).map_err(|error| damaged(&error.to_string()))?
+        // Read no further than that, whatever the archive says of its size.
+        let mut bytes = Vec::new();
+        list.take(MAX_LIST + 1).read_to_end(&mut bytes).map_err(cannot(DOING))?;
+        if bytes.len() as u64 > MAX_LIST {
+            return Err(damaged(&format!("{LIST} has more than {} MB", MAX_LIST >> 20)));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?
     };
     if backup.format > FORMAT {
         return Err(Error::new(
@@ -183,6 +195,9 @@ pub fn restore(from: &Path, data: &Path, events: Events<'_>, cancel: &Cancel) ->
         }
         let entry =
             zip.by_name(&kept.path).map_err(|_| damaged(&format!("{} is not in it", kept.path)))?;
+        if entry.size() != kept.bytes {
+            return Err(damaged(&format!("{} has another size than was kept", kept.path)));
+        }
         let mut out = Holes { file: File::create(&target).map_err(cannot(DOING))?, bytes: 0 };
         // No more is unpacked than was said.
         let (bytes, sha256) = copy(&mut entry.take(kept.bytes + 1), &mut out, cancel)?;
@@ -202,7 +217,7 @@ pub fn restore(from: &Path, data: &Path, events: Events<'_>, cancel: &Cancel) ->
         fs_err::rename(&index, data.join(INDEX)).map_err(cannot(DOING))?;
     }
     fs_err::rename(work.path().join(LIBRARY), data.join(LIBRARY)).map_err(cannot(DOING))?;
-    layout::sync_dir(data)?;
+    files::sync_dir(data)?;
     Ok(backup)
 }
 
@@ -256,7 +271,7 @@ fn copy(from: &mut dyn Read, to: &mut dyn Write, cancel: &Cancel) -> Result<(u64
         cancel.check()?;
         let read = from.read(&mut buffer).map_err(failed)?;
         if read == 0 {
-            let sha256 = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = hex(&hasher.finalize());
             return Ok((bytes, sha256));
         }
         hasher.update(&buffer[..read]);

@@ -1,130 +1,91 @@
-//! Library → a new generation.
+//! Library → a generation: a new one from all of it, one beside its parent from what changed, or a
+//! server's brought up to date.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
+use super::base::{self, Collected};
+use super::delta::DeltaWriter;
+use super::edge::EdgeStore;
+use super::fill::{Built, Filling, Work, states};
+use super::frequencies::Frequencies;
 use super::layout::{self, Writer};
-use super::{
-    Generation, HeldArticle, HeldArticles, Index, SCHEMA, check_fingerprint, document, fingerprint,
-    shape,
-};
-use crate::bm25;
-use crate::chunk::{self, ChunkOptions};
-use crate::domain::{ArticleId, Cancel, Chunk, Event, Events, Fingerprint, Point, Unit};
-use crate::error::{Error, ErrorKind, Result};
-use crate::html::CleanOptions;
-use crate::library::{Library, Pending};
-use crate::seams::{Embedder, Purpose, Select, Store};
-use crate::store::edge::EdgeStore;
-use crate::store::server::{Server, ServerStore};
+use super::opened::{DELTA, Opened, Parts, SHARD};
+use super::server::{Server, ServerStore};
+use super::store::{Shape, Store};
+use super::targets::{Appending, InPlace, Intent, Parent, continued, count};
+use super::{Generation, HeldArticles, Index, SCHEMA, check, check_fingerprint};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{ArticleId, Event};
+use crate::library::Pending;
 
-/// Articles that are cut, embedded and stored together.
-const GROUP: usize = 200;
-/// Chunks that are embedded between two looks at Ctrl-C; what a kill loses at the most.
-const BATCH: usize = 32;
-/// Published vectors that are embedded again and compared.
-const SAMPLE: usize = 3;
-
-/// What a build needs.
-pub struct Work<'a> {
-    /// Where the articles are.
-    pub library: &'a Library,
-    /// What embeds them.
-    pub embedder: &'a dyn Embedder,
-    /// How they are cut.
-    pub chunk: &'a ChunkOptions,
-    /// What is kept of them.
-    pub clean: &'a CleanOptions,
-    /// Where progress goes.
-    pub events: Events<'a>,
-    /// Raised by Ctrl-C.
-    pub cancel: &'a Cancel,
-}
+/// The points of a base that is being built, before their weights are made.
+const POINTS: &str = "points";
 
 /// Looks at a new generation before it is made live, and refuses it by an error.
-pub type Gate<'a> = &'a dyn Fn(&dyn Store) -> Result<()>;
+pub type Gate<'a> = &'a dyn Fn(&Opened) -> Result<()>;
 
-/// What a build did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Built {
-    /// The live generation's name; `None` if there is nothing to index.
-    pub generation: Option<String>,
-    /// Articles that were indexed anew.
-    pub articles: usize,
-    /// Articles that left the index.
-    pub removed: usize,
-    /// Chunks that were written.
-    pub chunks: usize,
-    /// Chunks that were embedded; the others' vectors were known.
-    pub embedded: usize,
-    /// Articles without any text.
-    pub empty: Vec<String>,
-}
-
-impl Work<'_> {
-    /// What a generation made with these parts is made of.
-    pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint(&self.embedder.fingerprint(), self.chunk, self.clean)
-    }
-
-    /// The texts of an article that are embedded.
-    ///
-    /// # Errors
-    /// If it can't be read or cut.
-    pub fn texts(&self, id: &ArticleId) -> Result<Vec<String>> {
-        let chunks = self.chunks(id)?.map(|(cut, _)| cut.chunks).unwrap_or_default();
-        Ok(chunks.into_iter().map(|chunk| chunk.embedded_text).collect())
-    }
-
-    pub(super) fn chunks(&self, id: &ArticleId) -> Result<Option<(Chunks, u32)>> {
-        let Some(article) = self.library.article(id)? else { return Ok(None) };
-        let document = document(self.library, id, article.revision, self.clean)?;
-        let count = |text: &str| self.embedder.count_tokens(text, Purpose::Passage);
-        let chunks =
-            chunk::split(&document, &article.meta, self.chunk, self.embedder.max_tokens(), &count)?;
-        Ok(Some((Chunks { meta: article.meta, chunks }, article.revision)))
-    }
-}
-
-/// An article, cut.
-pub(super) struct Chunks {
-    meta: crate::domain::ArticleMeta,
-    pub(super) chunks: Vec<Chunk>,
+/// Which average length weights are made with.
+#[derive(Clone, Copy)]
+enum Average {
+    /// That of the chunks that are written.
+    Measured,
+    /// That of another generation, so that both score alike.
+    Kept(f64),
 }
 
 impl Index {
     /// Brings the index up to date with the library; does nothing if it is.
     ///
     /// # Errors
-    /// [`ErrorKind::Index`] if something else made the live generation; if a part fails, and then
-    /// the live generation is as it was.
+    /// [`ErrorKind::Index`] if settings differ from those of the live generation; if a part fails,
+    /// and then an embedded live generation is as it was.
     pub fn update(&self, work: &Work<'_>) -> Result<Built> {
-        let is_current = |live: &Generation| -> Result<bool> {
-            if live.server.as_deref() != self.url() {
-                return Ok(false);
-            }
-            check_fingerprint(live, &work.fingerprint())?;
-            let pending = work.library.pending(&states(&self.articles(live)?))?;
-            Ok(pending.is_empty())
-        };
+        work.library.ensure_cleaned(work.clean, work.events, work.cancel)?;
+        let up_to_date =
+            |live: &Generation| Built { generation: Some(live.id.clone()), ..Built::default() };
         match self.live()? {
-            Some(live) if is_current(&live)? => {
-                return Ok(Built { generation: Some(live.id), ..Built::default() });
-            }
+            Some(live) if self.is_current(&live, work)? => return Ok(up_to_date(&live)),
             None if work.library.article_count()? == 0 => return Ok(Built::default()),
             _ => {}
         }
         let writer = layout::writer(&self.dir, work.events, work.cancel)?;
         // Another process may have done it while this one waited.
-        let live = self.live()?;
-        if let Some(live) = &live
-            && is_current(live)?
-        {
-            return Ok(Built { generation: Some(live.id.clone()), ..Built::default() });
+        let Some(mut live) = self.live()? else {
+            return self.make(&writer, work, Average::Measured, None);
+        };
+        if live.schema < SCHEMA {
+            (work.events)(Event::Status(format!(
+                "An older wellread made the index (schema {}): building it anew from the library",
+                live.schema
+            )));
+            return self.make(&writer, work, Average::Measured, None);
         }
-        self.build(&writer, work, live, &BTreeSet::new(), None)
+        check_fingerprint(&live, &work.fingerprint())?;
+        if live.server.as_deref() != self.url() {
+            // All of it is written where it is to be from now on.
+            return self.make(&writer, work, Average::Kept(live.average_length), None);
+        }
+        let changes = work.library.changes()?;
+        let held = self.articles(&live)?;
+        let pending = work.library.pending(work.clean, &states(&held))?;
+        if pending.is_empty() {
+            // The next look costs one comparison.
+            live.library_changes = Some(changes);
+            writer.note(&self.dir, &live)?;
+            return Ok(up_to_date(&live));
+        }
+        self.bring_up(&writer, work, Bringing { live, held, pending, changes }, &BTreeSet::new())
+    }
+
+    fn is_current(&self, live: &Generation, work: &Work<'_>) -> Result<bool> {
+        if live.server.as_deref() != self.url() || live.schema < SCHEMA {
+            return Ok(false);
+        }
+        check_fingerprint(live, &work.fingerprint())?;
+        Ok(live.library_changes == Some(work.library.changes()?))
     }
 
     /// Builds a generation from the library alone, and makes it live if `gate` lets it.
@@ -133,7 +94,23 @@ impl Index {
     /// If a part fails or the gate refuses, and then the live generation is as it was.
     pub fn rebuild(&self, work: &Work<'_>, gate: Option<Gate<'_>>) -> Result<Built> {
         let writer = layout::writer(&self.dir, work.events, work.cancel)?;
-        self.build(&writer, work, None, &BTreeSet::new(), gate)
+        self.make(&writer, work, Average::Measured, gate)
+    }
+
+    /// As [`Index::rebuild`], with the live generation's average length: for an index that moves to
+    /// another place and should score as it did.
+    ///
+    /// # Errors
+    /// As [`Index::rebuild`].
+    pub fn move_here(&self, work: &Work<'_>, gate: Option<Gate<'_>>) -> Result<Built> {
+        let writer = layout::writer(&self.dir, work.events, work.cancel)?;
+        let average = match self.live() {
+            Ok(Some(live)) if check_fingerprint(&live, &work.fingerprint()).is_ok() => {
+                Average::Kept(live.average_length)
+            }
+            _ => Average::Measured,
+        };
+        self.make(&writer, work, average, gate)
     }
 
     /// Writes articles of the live generation anew that are not what they should be.
@@ -141,79 +118,267 @@ impl Index {
     /// # Errors
     /// As [`Index::update`].
     pub fn repair(&self, work: &Work<'_>, damaged: &BTreeSet<ArticleId>) -> Result<Built> {
+        work.library.ensure_cleaned(work.clean, work.events, work.cancel)?;
         let writer = layout::writer(&self.dir, work.events, work.cancel)?;
-        let live = self.live()?;
-        self.build(&writer, work, live, damaged, None)
+        let live = self.live()?.filter(|live| live.server.as_deref() == self.url());
+        let Some(live) = live else {
+            return self.make(&writer, work, Average::Measured, None);
+        };
+        check_fingerprint(&live, &work.fingerprint())?;
+        let changes = work.library.changes()?;
+        let held = self.articles(&live)?;
+        let mut pending = work.library.pending(work.clean, &states(&held))?;
+        let changed: BTreeSet<&ArticleId> =
+            pending.articles.iter().map(|(id, _)| id).chain(&pending.removed).collect();
+        if damaged.iter().any(|id| changed.contains(id)) {
+            // What was counted of it is not known any more.
+            return self.make(&writer, work, Average::Measured, None);
+        }
+        for id in damaged {
+            match held.get(id) {
+                Some(held) => pending.articles.push((id.clone(), held.state.clone())),
+                None => pending.removed.push(id.clone()),
+            }
+        }
+        self.bring_up(&writer, work, Bringing { live, held, pending, changes }, damaged)
     }
 
-    fn build(
+    /// Builds a generation of the whole library.
+    fn make(
         &self,
         writer: &Writer,
         work: &Work<'_>,
-        base: Option<Generation>,
-        damaged: &BTreeSet<ArticleId>,
+        average: Average,
         gate: Option<Gate<'_>>,
     ) -> Result<Built> {
-        // A generation that lies elsewhere is no base: all of it is written where it is to be.
-        let base = base.filter(|base| base.server.as_deref() == self.url());
-        let mut held = match &base {
-            Some(base) => self.articles(base)?,
-            None => HeldArticles::new(),
-        };
-        for id in damaged {
-            held.insert(id.clone(), HeldArticle { state: String::new(), chunks: 0 });
-        }
-        let pending = work.library.pending(&states(&held))?;
+        work.library.ensure_cleaned(work.clean, work.events, work.cancel)?;
         let id = writer.next(&self.dir)?;
-        // A server's collection is brought up to date where it is: article by article, each
-        // complete before the next.
-        let in_place = base.as_ref().filter(|base| base.server.is_some());
-        let mut store = self.store(&id, work, base.as_ref())?;
-        let mut built = Built::default();
-        let filled = self.fill(store.as_mut(), work, &pending, &mut held, &mut built);
-        let finished = filled
-            .and_then(|()| store.flush())
-            .and_then(|()| check(store.as_ref(), &held))
-            .and_then(|()| spot_check(work, &built))
-            .and_then(|()| gate.map_or(Ok(()), |gate| gate(store.as_ref())));
-        drop(store);
         let building = layout::building(&self.dir, &id);
-        if let Err(error) = finished {
-            // What can't be removed now is removed by the next build.
-            let _ = std::fs::remove_dir_all(&building);
-            return Err(error);
-        }
-        let parent = match in_place {
-            Some(base) => base.parent.clone(),
-            // A damaged live generation can't be gone back to.
-            None => layout::live(&self.dir).ok().flatten().map(|live| live.id),
+        fs_err::create_dir_all(&building)
+            .map_err(|error| Error::io("cannot write the index", error))?;
+        let made = self.make_in(&building, &id, work, average, gate);
+        self.publish(writer, &building, made)
+    }
+
+    fn make_in(
+        &self,
+        building: &Path,
+        id: &str,
+        work: &Work<'_>,
+        average: Average,
+        gate: Option<Gate<'_>>,
+    ) -> Result<Made> {
+        let changes = work.library.changes()?;
+        let pending = work.library.pending(work.clean, &BTreeMap::new())?;
+        let none = BTreeSet::new();
+        let (held, frequencies) = (HeldArticles::new(), Frequencies::default());
+        let mut filling = Filling::new(work, held, frequencies, 0, &none);
+        let path = building.join(POINTS);
+        let (average, collected) = match average {
+            Average::Measured => {
+                let writer = DeltaWriter::create(&path)?;
+                let mut target = Appending { writer, parent: None };
+                filling.fill(&mut target, &pending)?;
+                let bytes = target.writer.finish()?;
+                let average = filling.frequencies.average_length();
+                (average, Some(Collected { path: &path, bytes }))
+            }
+            Average::Kept(average) => (average, None),
         };
+        let mut write = |store: &mut dyn Store| match &collected {
+            Some(collected) => collected.write(store, average, work.cancel),
+            None => filling.fill(&mut InPlace { store, average, intent: None }, &pending),
+        };
+        let shape = Shape { dimensions: work.embedder.dimensions() };
+        let store: Box<dyn Store> = match &self.server {
+            None => {
+                let dir = building.join(SHARD);
+                let mut store = EdgeStore::create(&dir, &shape, &self.embedded)?;
+                write(&mut store)?;
+                base::close(store, &dir)?;
+                Box::new(EdgeStore::open_reader(&dir)?)
+            }
+            Some((url, options)) => {
+                let server = Server::connect(url, options)?;
+                let owner = layout::owner(&self.dir)?;
+                server.clear(id, &owner)?;
+                let mut store = ServerStore::create(server, id, &shape, &owner)?;
+                write(&mut store)?;
+                store.flush()?;
+                Box::new(store)
+            }
+        };
+        if collected.is_some() {
+            fs_err::remove_file(&path)
+                .map_err(|error| Error::io("cannot write the index", error))?;
+        }
+        let Filling { held, frequencies, built, known, .. } = filling;
+        check::whole(store.as_ref(), &held)?;
+        check::spot(work, &known)?;
+        let chunks = held.values().map(|article| article.chunks).sum();
         let generation = Generation {
-            id: in_place.map_or(id, |base| base.id.clone()),
+            id: id.to_owned(),
             schema: SCHEMA,
             fingerprint: work.fingerprint(),
             created: Timestamp::now(),
             articles: held.len(),
-            chunks: held.values().map(|article| article.chunks).sum(),
+            chunks,
             dimensions: work.embedder.dimensions(),
-            parent,
-            server: self.server.as_ref().map(|(url, _)| url.clone()),
+            // A damaged live generation can't be gone back to.
+            parent: self.live().ok().flatten().map(|live| live.id),
+            server: self.url().map(str::to_owned),
+            library_changes: Some(changes),
+            average_length: average,
+            base_chunks: chunks,
+            superseded_chunks: 0,
+            delta_bytes: 0,
+            delta_chunks: 0,
+            amended: 0,
         };
-        if in_place.is_some() {
-            writer.amend(&self.dir, &generation, &held)?;
-        } else {
-            if self.server.is_none() {
-                trim_log(&building.join("shard").join("wal"));
-            }
-            fs_err::create_dir_all(&building)
-                .map_err(|error| Error::io("cannot write the index", error))?;
-            writer.publish(&self.dir, &generation, &held)?;
-            if let Some((url, options)) = &self.server {
-                Server::connect(url, options)?.publish(&generation.id)?;
-            }
-            self.remove_old(writer, true)?;
+        let made = Made { generation, held, frequencies, built };
+        if let Some(gate) = gate {
+            let frequencies = made.frequencies.clone();
+            let parts = Parts { base: store, delta: None, frequencies };
+            gate(&Opened::unpublished(made.generation.clone(), parts))?;
         }
+        Ok(made)
+    }
+
+    /// Makes a generation live that lies in its building folder, or clears it away.
+    fn publish(&self, writer: &Writer, building: &Path, made: Result<Made>) -> Result<Built> {
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // What can't be removed now is removed by the next build.
+                let _ = fs_err::remove_dir_all(building);
+                return Err(error);
+            }
+        };
+        let Made { generation, held, frequencies, mut built } = made;
+        writer.publish(&self.dir, &generation, &held, &frequencies)?;
+        if let Some((url, options)) = &self.server {
+            Server::connect(url, options)?.publish(&generation.id)?;
+        }
+        self.remove_old(writer, true)?;
         built.generation = Some(generation.id);
+        Ok(built)
+    }
+
+    /// Writes what changed since the live generation was made.
+    fn bring_up(
+        &self,
+        writer: &Writer,
+        work: &Work<'_>,
+        bringing: Bringing,
+        damaged: &BTreeSet<ArticleId>,
+    ) -> Result<Built> {
+        if self.server.is_some() {
+            return self.amend(writer, work, bringing, damaged);
+        }
+        let id = writer.next(&self.dir)?;
+        let building = layout::building(&self.dir, &id);
+        fs_err::create_dir_all(&building)
+            .map_err(|error| Error::io("cannot write the index", error))?;
+        let made = self.extend(&building, id, work, bringing, damaged);
+        self.publish(writer, &building, made)
+    }
+
+    /// A generation that shares the live one's base, with what changed in its delta.
+    fn extend(
+        &self,
+        building: &Path,
+        id: String,
+        work: &Work<'_>,
+        bringing: Bringing,
+        damaged: &BTreeSet<ArticleId>,
+    ) -> Result<Made> {
+        let Bringing { live, held, pending, changes } = bringing;
+        let folder = self.dir.join(&live.id);
+        layout::link_tree(&folder.join(SHARD), &building.join(SHARD))?;
+        let path = building.join(DELTA);
+        let writer = continued(&folder.join(DELTA), &path, live.delta_bytes)?;
+        let frequencies = layout::frequencies(&self.dir, &live)?;
+        let superseded = live.superseded_chunks;
+        let mut filling = Filling::new(work, held, frequencies, superseded, damaged);
+        let parent = Parent { folder: &folder, generation: &live, delta: None, base: None };
+        let mut target = Appending { writer, parent: Some(parent) };
+        filling.fill(&mut target, &pending)?;
+        let bytes = target.writer.finish()?;
+        check::delta(building, live.delta_bytes, bytes, &filling)?;
+        check::spot(work, &filling.known)?;
+        let Filling { mut held, frequencies, built, superseded, .. } = filling;
+        let mut generation = Generation {
+            id,
+            created: Timestamp::now(),
+            articles: held.len(),
+            chunks: held.values().map(|article| article.chunks).sum(),
+            parent: Some(live.id.clone()),
+            library_changes: Some(changes),
+            superseded_chunks: superseded,
+            delta_bytes: bytes,
+            delta_chunks: live.delta_chunks + built.chunks,
+            ..live.clone()
+        };
+        if base::is_due(&generation) {
+            (work.events)(Event::Status("Merging what is new into the index".to_owned()));
+            let new = building.join("merged");
+            let collected = Collected { path: &path, bytes };
+            let average = frequencies.average_length();
+            let (old, options) = (folder.join(SHARD), &self.embedded);
+            let average =
+                base::merge(&old, &new, &generation, &collected, average, options, work.cancel)?;
+            base::replace(building, &new)?;
+            fs_err::remove_file(&path)
+                .map_err(|error| Error::io("cannot write the index", error))?;
+            held.values_mut().for_each(|article| article.in_delta = false);
+            check::whole(&EdgeStore::open_reader(&building.join(SHARD))?, &held)?;
+            generation = Generation {
+                average_length: average,
+                base_chunks: generation.chunks,
+                superseded_chunks: 0,
+                delta_bytes: 0,
+                delta_chunks: 0,
+                ..generation
+            };
+        }
+        Ok(Made { generation, held, frequencies, built })
+    }
+
+    /// Brings a server's collection up to date where it is, group by group. Before a group is
+    /// written, the generation says that its articles are unfinished: if this is cut off, the next
+    /// update writes them again, or removes them if they are gone by then.
+    fn amend(
+        &self,
+        writer: &Writer,
+        work: &Work<'_>,
+        bringing: Bringing,
+        damaged: &BTreeSet<ArticleId>,
+    ) -> Result<Built> {
+        let Bringing { mut live, held, pending, changes } = bringing;
+        let Some((url, options)) = &self.server else {
+            return Err(Error::new(ErrorKind::Bug, "the index is on no server"));
+        };
+        // What killed builds left.
+        writer.next(&self.dir)?;
+        let server = Server::connect(url, options)?;
+        let shape = Shape { dimensions: live.dimensions };
+        let mut store = ServerStore::open(server, &live.id, &shape)?;
+        let frequencies = layout::frequencies(&self.dir, &live)?;
+        let mut filling = Filling::new(work, held, frequencies, 0, damaged);
+        let average = live.average_length;
+        let intent = Intent { writer, dir: &self.dir, generation: &mut live };
+        let mut target = InPlace { store: &mut store, average, intent: Some(intent) };
+        filling.fill(&mut target, &pending)?;
+        store.flush()?;
+        check::written(&store, &filling)?;
+        check::spot(work, &filling.known)?;
+        let Filling { held, frequencies, mut built, .. } = filling;
+        live.created = Timestamp::now();
+        live.library_changes = Some(changes);
+        count(&mut live, &held);
+        live.base_chunks = live.chunks;
+        writer.amend(&self.dir, &mut live, &held, &frequencies)?;
+        built.generation = Some(live.id);
         Ok(built)
     }
 
@@ -239,244 +404,21 @@ impl Index {
         }
         Ok(removed)
     }
-
-    fn store(
-        &self,
-        id: &str,
-        work: &Work<'_>,
-        base: Option<&Generation>,
-    ) -> Result<Box<dyn Store>> {
-        let shape = shape(work.embedder);
-        if let Some((url, options)) = &self.server {
-            let server = Server::connect(url, options)?;
-            return Ok(match base {
-                Some(base) if base.server.as_ref() == Some(url) => {
-                    Box::new(ServerStore::open(server, &base.id, &shape)?)
-                }
-                _ => {
-                    let owner = layout::owner(&self.dir)?;
-                    server.clear(id, &owner)?;
-                    Box::new(ServerStore::create(server, id, &shape, &owner)?)
-                }
-            });
-        }
-        let dir = layout::building(&self.dir, id).join("shard");
-        match base {
-            None => Ok(Box::new(EdgeStore::create(&dir, &shape, &self.embedded)?)),
-            Some(base) => {
-                layout::copy_tree(&self.dir.join(&base.id).join("shard"), &dir)?;
-                Ok(Box::new(EdgeStore::open(&dir)?))
-            }
-        }
-    }
-
-    /// Writes what is pending into a store.
-    fn fill(
-        &self,
-        store: &mut dyn Store,
-        work: &Work<'_>,
-        pending: &Pending,
-        held: &mut HeldArticles,
-        built: &mut Built,
-    ) -> Result<()> {
-        for id in &pending.removed {
-            work.cancel.check()?;
-            store.delete(id)?;
-            held.remove(id);
-            built.removed += 1;
-        }
-        let model = work.embedder.fingerprint();
-        for group in pending.articles.chunks(GROUP) {
-            let mut cut = Vec::with_capacity(group.len());
-            for (id, state) in group {
-                work.cancel.check()?;
-                if let Some((chunks, revision)) = work.chunks(id)? {
-                    cut.push((chunks, revision, state));
-                }
-            }
-            let texts: Vec<&str> = cut
-                .iter()
-                .flat_map(|(article, ..)| &article.chunks)
-                .map(|chunk| chunk.embedded_text.as_str())
-                .collect();
-            let vectors = embed(work, &model, &texts, built)?;
-            let mut vectors = vectors.into_iter();
-            for (article, revision, state) in cut {
-                work.cancel.check()?;
-                let Chunks { meta, chunks } = article;
-                let count = chunks.len();
-                let points: Vec<Point> = chunks
-                    .into_iter()
-                    .zip(vectors.by_ref())
-                    .map(|(chunk, dense)| Point {
-                        sparse: bm25::document(&chunk.embedded_text),
-                        chunk,
-                        article: meta.clone(),
-                        revision,
-                        dense,
-                    })
-                    .collect();
-                if held.contains_key(&meta.id) {
-                    store.delete(&meta.id)?;
-                }
-                store.upsert(&points)?;
-                if count == 0 {
-                    built.empty.push(meta.title.clone());
-                }
-                built.articles += 1;
-                built.chunks += count;
-                held.insert(meta.id, HeldArticle { state: state.clone(), chunks: count });
-            }
-        }
-        Ok(())
-    }
 }
 
-pub(super) fn states(held: &HeldArticles) -> BTreeMap<&ArticleId, &str> {
-    held.iter().map(|(id, article)| (id, article.state.as_str())).collect()
+/// What an update starts from.
+struct Bringing {
+    live: Generation,
+    held: HeldArticles,
+    pending: Pending,
+    /// The library's count of changes before it was asked what is pending.
+    changes: u64,
 }
 
-/// The vectors of texts: known ones from the library, the others embedded and kept there, batch by
-/// batch.
-fn embed(
-    work: &Work<'_>,
-    model: &Fingerprint,
-    texts: &[&str],
-    built: &mut Built,
-) -> Result<Vec<Vec<f32>>> {
-    let mut vectors = work.library.cached_vectors(model, texts)?;
-    for vector in &mut vectors {
-        // A vector of another length is not this model's, whatever its record says.
-        if vector.as_ref().is_some_and(|vector| vector.len() != work.embedder.dimensions()) {
-            *vector = None;
-        }
-    }
-    let mut missing: Vec<usize> = (0..texts.len()).filter(|at| vectors[*at].is_none()).collect();
-    // Equal texts are embedded once.
-    missing.sort_by_key(|at| texts[*at]);
-    let mut distinct = missing.clone();
-    distinct.dedup_by_key(|at| texts[*at]);
-    // Like lengths go together.
-    distinct.sort_by_key(|at| texts[*at].len());
-    if distinct.is_empty() {
-        return Ok(vectors.into_iter().flatten().collect());
-    }
-    let task = "Embedding chunks".to_owned();
-    let progress = |done: usize| {
-        (work.events)(Event::Progress {
-            task: task.clone(),
-            done: done as u64,
-            total: distinct.len() as u64,
-            unit: Unit::Items,
-        });
-    };
-    progress(0);
-    for (number, batch) in distinct.chunks(BATCH).enumerate() {
-        work.cancel.check()?;
-        let some: Vec<&str> = batch.iter().map(|at| texts[*at]).collect();
-        let new = work.embedder.embed(&some, Purpose::Passage)?;
-        work.library
-            .cache_vectors(model, some.iter().copied().zip(new.iter().map(Vec::as_slice)))?;
-        for (at, vector) in batch.iter().zip(new) {
-            vectors[*at] = Some(vector);
-        }
-        built.embedded += batch.len();
-        progress(number * BATCH + batch.len());
-    }
-    (work.events)(Event::Done { task: task.clone() });
-    // Equal texts stand beside each other in `missing`; the first of each was embedded.
-    for pair in missing.windows(2) {
-        if texts[pair[0]] == texts[pair[1]] {
-            let [known, same] = [pair[0], pair[1]];
-            if vectors[same].is_none() {
-                vectors[same] = vectors[known].clone();
-            }
-        }
-    }
-    let count = vectors.len();
-    let complete: Vec<Vec<f32>> = vectors.into_iter().flatten().collect();
-    if complete.len() != count {
-        return Err(Error::new(ErrorKind::Bug, "a chunk was left without a vector"));
-    }
-    Ok(complete)
-}
-
-/// Whether a store holds exactly the chunks that it should.
-fn check(store: &dyn Store, held: &HeldArticles) -> Result<()> {
-    let mut found: BTreeMap<ArticleId, usize> = BTreeMap::new();
-    for point in store.scan(&Select::All)? {
-        *found.entry(point.article_id).or_default() += 1;
-    }
-    let wanted: BTreeMap<ArticleId, usize> = held
-        .iter()
-        .filter(|(_, article)| article.chunks > 0)
-        .map(|(id, article)| (id.clone(), article.chunks))
-        .collect();
-    if found == wanted {
-        return Ok(());
-    }
-    let wrong = wanted
-        .iter()
-        .find(|(id, count)| found.get(*id) != Some(count))
-        .map(|(id, _)| id)
-        .or_else(|| found.keys().find(|id| !wanted.contains_key(*id)));
-    Err(Error::new(
-        ErrorKind::Index,
-        format!(
-            "the new index is not complete (article {}), and was not made live",
-            wrong.map_or("?", |id| id.0.as_str())
-        ),
-    )
-    .hint("run the same command again; if it stays so, `wellread index rebuild`"))
-}
-
-/// Whether vectors from the cache are what the embedder makes today: a sample is embedded again.
-fn spot_check(work: &Work<'_>, built: &Built) -> Result<()> {
-    if built.embedded > 0 || built.articles == 0 {
-        // Fresh vectors need no comparison with themselves.
-        return Ok(());
-    }
-    let mut texts = Vec::new();
-    for info in work.library.articles(&crate::domain::Filter::default())? {
-        if let Some((article, _)) = work.chunks(&info.meta.id)?
-            && let Some(chunk) = article.chunks.first()
-        {
-            texts.push(chunk.embedded_text.clone());
-        }
-        if texts.len() >= SAMPLE {
-            break;
-        }
-    }
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let known = work.library.cached_vectors(&work.embedder.fingerprint(), &texts)?;
-    let fresh = work.embedder.embed(&texts, Purpose::Passage)?;
-    for (known, fresh) in known.iter().flatten().zip(&fresh) {
-        let cosine: f32 = known.iter().zip(fresh).map(|(a, b)| a * b).sum();
-        if cosine < 0.999 {
-            return Err(Error::new(
-                ErrorKind::Library,
-                format!("the stored vectors are not this embedder's (cosine {cosine:.3})"),
-            )
-            .hint("check the model (wellread models verify) and report this"));
-        }
-    }
-    Ok(())
-}
-
-/// Removes the finished pieces of a shard's write-ahead log but the last: what they say lies in
-/// the segments, and only the count of operations goes on from the last.
-fn trim_log(dir: &std::path::Path) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    let mut closed: Vec<(u64, std::path::PathBuf)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            Some((name.strip_prefix("closed-")?.parse().ok()?, entry.path()))
-        })
-        .collect();
-    closed.sort();
-    closed.pop();
-    for (_, path) in closed {
-        let _ = std::fs::remove_file(path);
-    }
+/// A generation that is complete but for being published.
+struct Made {
+    generation: Generation,
+    held: HeldArticles,
+    frequencies: Frequencies,
+    built: Built,
 }

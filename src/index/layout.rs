@@ -1,26 +1,30 @@
 //! The folder of an index: names, pointer, locks.
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fs_err::File;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::frequencies::Frequencies;
 use super::{Generation, HeldArticles, SCHEMA};
-use crate::domain::{Cancel, Event, Events};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::files::{self, sync_dir};
+use crate::base::{Cancel, Event, Events, Warning};
 
 const CURRENT: &str = "current";
 const RECORD: &str = "generation.json";
-const ARTICLES: &str = "articles.json";
+/// Locked by readers; unlike the record, it is never replaced.
+const LOCK: &str = "lock";
 /// What the folder of a generation that is being made ends in.
 pub(super) const BUILDING: &str = ".building";
 
 /// A generation that is held open: it is not removed while this lives.
 #[derive(Debug)]
-pub struct Held {
+pub(super) struct Held {
     /// Which.
     pub generation: Generation,
     _lock: File,
@@ -31,7 +35,8 @@ pub(super) struct Writer {
     _lock: File,
 }
 
-fn damaged(what: &str) -> Error {
+/// The error of an index whose files are not as they were written.
+pub(super) fn damaged(what: &str) -> Error {
     Error::new(ErrorKind::Index, format!("the index is damaged: {what}"))
         .hint("run `wellread index rebuild`; the library has everything that it needs")
 }
@@ -42,7 +47,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         _ => Error::io("cannot read the index", error),
     })?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        damaged(&format!("{} is not as it was written", path.display())).caused_by(error)
+        damaged(&format!("{} is not what was written", path.display())).caused_by(error)
     })
 }
 
@@ -115,12 +120,55 @@ fn names(dir: &Path) -> Result<Vec<String>> {
     Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
+/// Where a generation says which articles it holds. One that is brought up to date in place says it
+/// in another file each time, and its record decides which counts.
+fn articles_file(generation: &Generation) -> String {
+    match generation.amended {
+        0 => "articles.json".to_owned(),
+        n => format!("articles-{n}.json"),
+    }
+}
+
+/// The same for its document frequencies.
+pub(super) fn frequencies_file(generation: &Generation) -> String {
+    match generation.amended {
+        0 => "frequencies".to_owned(),
+        n => format!("frequencies-{n}"),
+    }
+}
+
 pub(super) fn articles(dir: &Path, generation: &Generation) -> Result<HeldArticles> {
-    read_json(&dir.join(&generation.id).join(ARTICLES))
+    read_json(&dir.join(&generation.id).join(articles_file(generation)))
+}
+
+pub(super) fn frequencies(dir: &Path, generation: &Generation) -> Result<Frequencies> {
+    Frequencies::open(&dir.join(&generation.id).join(frequencies_file(generation)))
+}
+
+/// Reads something of a generation. If it was brought up to date in place meanwhile, its files have
+/// other names now: it is read again.
+pub(super) fn consistent<T>(
+    dir: &Path,
+    generation: Generation,
+    read: impl Fn(&Generation) -> Result<T>,
+) -> Result<(Generation, T)> {
+    let mut generation = generation;
+    loop {
+        match read(&generation) {
+            Ok(value) => return Ok((generation, value)),
+            Err(error) => {
+                let now = record(dir, &generation.id)?;
+                if now.amended == generation.amended {
+                    return Err(error);
+                }
+                generation = now;
+            }
+        }
+    }
 }
 
 pub(super) fn bytes(path: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    let Ok(entries) = fs_err::read_dir(path) else { return 0 };
     entries
         .flatten()
         .map(|entry| match entry.file_type() {
@@ -131,7 +179,7 @@ pub(super) fn bytes(path: &Path) -> u64 {
 }
 
 /// Bytes that a file takes on the disk: stores map files that are mostly holes.
-fn size(entry: &std::fs::DirEntry) -> u64 {
+fn size(entry: &fs_err::DirEntry) -> u64 {
     let Ok(meta) = entry.metadata() else { return 0 };
     #[cfg(unix)]
     {
@@ -150,8 +198,8 @@ pub(super) fn hold(dir: &Path) -> Result<Held> {
             return Err(Error::new(ErrorKind::Index, "there is no index yet")
                 .hint("add a source (wellread add FEED), or build it: wellread index rebuild"));
         };
-        let held = File::open(dir.join(&name).join(RECORD))
-            .and_then(|file| file.lock_shared().map(|()| file))
+        let held = lock_file(&dir.join(&name))
+            .and_then(|file| file.file().lock_shared().map(|()| file))
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => {
                     damaged(&format!("generation {name}, to which it points, is gone"))
@@ -168,22 +216,32 @@ pub(super) fn hold(dir: &Path) -> Result<Held> {
     Err(damaged("its pointer does not come to rest"))
 }
 
+/// What readers of a generation lock; in old ones its record.
+fn lock_file(folder: &Path) -> std::io::Result<File> {
+    match File::open(folder.join(LOCK)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            File::open(folder.join(RECORD))
+        }
+        other => other,
+    }
+}
+
 /// Waits for the writer's lock, and says who holds it.
 pub(super) fn writer(dir: &Path, events: Events<'_>, cancel: &Cancel) -> Result<Writer> {
     let cannot = |error| Error::io("cannot lock the index", error);
     fs_err::create_dir_all(dir)
         .map_err(|error| Error::io("cannot make the folder of the index", error))?;
     let path = dir.join("writer.lock");
-    let mut file = File::options()
+    let mut file = fs_err::OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .open(&path)
-        .map_err(|error| Error::io(format!("cannot open {}", path.display()), error))?;
+        .map_err(cannot)?;
     let mut said = false;
     loop {
-        match file.try_lock() {
+        match file.file().try_lock() {
             Ok(()) => break,
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
@@ -191,10 +249,7 @@ pub(super) fn writer(dir: &Path, events: Events<'_>, cancel: &Cancel) -> Result<
         if !said {
             let mut holder = String::new();
             let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
-            events(Event::Warning(format!(
-                "another wellread (process {}) is writing the index; waiting for it",
-                holder.trim()
-            )));
+            events(Event::Warning(Warning::IndexBusy { holder: holder.trim().to_owned() }));
             said = true;
         }
         cancel.check()?;
@@ -224,56 +279,60 @@ impl Writer {
         Ok(format!("g{:06}", last.unwrap_or(0) + 1))
     }
 
-    /// Publishes a generation that lies complete in its building folder.
+    /// Publishes a generation whose store lies complete and durable in its building folder.
     pub(super) fn publish(
         &self,
         dir: &Path,
         generation: &Generation,
         articles: &HeldArticles,
+        frequencies: &Frequencies,
     ) -> Result<()> {
-        let building = dir.join(format!("{}{BUILDING}", generation.id));
-        write_json(&building.join(ARTICLES), articles)?;
+        let building = building(dir, &generation.id);
+        write_json(&building.join(articles_file(generation)), articles)?;
+        frequencies.save(&building.join(frequencies_file(generation)))?;
         write_json(&building.join(RECORD), generation)?;
-        sync_tree(&building)?;
         let cannot = |error| Error::io("cannot publish the index", error);
+        fs_err::write(building.join(LOCK), "").map_err(cannot)?;
+        sync_dirs(&building)?;
         fs_err::rename(&building, dir.join(&generation.id)).map_err(cannot)?;
         self.point(dir, &generation.id)
     }
 
-    /// Replaces what a published generation says of itself; for stores that are written in place.
+    /// Replaces what a published generation says of itself, all of it at once; for stores that are
+    /// written in place.
     pub(super) fn amend(
         &self,
         dir: &Path,
-        generation: &Generation,
+        generation: &mut Generation,
         articles: &HeldArticles,
+        frequencies: &Frequencies,
     ) -> Result<()> {
         let folder = dir.join(&generation.id);
-        let replace = |name: &str| {
-            fs_err::rename(folder.join(format!("{name}.new")), folder.join(name))
-                .map_err(|error| Error::io("cannot write the index", error))
-        };
-        write_json(&folder.join(format!("{ARTICLES}.new")), articles)?;
-        write_json(&folder.join(format!("{RECORD}.new")), generation)?;
-        replace(ARTICLES)?;
-        replace(RECORD)?;
+        let before = [articles_file(generation), frequencies_file(generation)];
+        generation.amended += 1;
+        write_json(&folder.join(articles_file(generation)), articles)?;
+        frequencies.save(&folder.join(frequencies_file(generation)))?;
+        self.note(dir, generation)?;
+        for name in before {
+            // Nobody reads it any more, and nothing depends on its being gone.
+            let _ = fs_err::remove_file(folder.join(name));
+        }
+        Ok(())
+    }
+
+    /// Replaces the record of a published generation.
+    pub(super) fn note(&self, dir: &Path, generation: &Generation) -> Result<()> {
+        let folder = dir.join(&generation.id);
+        let new = folder.join(format!("{RECORD}.new"));
+        write_json(&new, generation)?;
+        fs_err::rename(new, folder.join(RECORD))
+            .map_err(|error| Error::io("cannot write the index", error))?;
         sync_dir(&folder)
     }
 
     /// Points to a generation, at once or not at all.
     pub(super) fn point(&self, dir: &Path, name: &str) -> Result<()> {
-        let cannot = |error| Error::io("cannot switch the index", error);
-        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(cannot)?;
-        file.write_all(name.as_bytes()).map_err(cannot)?;
-        file.as_file().sync_all().map_err(cannot)?;
-        #[cfg(unix)]
-        {
-            // A reader may be another user.
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::Permissions::from_mode(0o644);
-            file.as_file().set_permissions(mode).map_err(cannot)?;
-        }
-        file.persist(dir.join(CURRENT)).map_err(|error| cannot(error.error))?;
-        sync_dir(dir)
+        files::write(&dir.join(CURRENT), name.as_bytes())
     }
 
     /// Removes the generations that are neither live nor, if it is kept, the one before it, and that
@@ -287,8 +346,8 @@ impl Writer {
                 continue;
             }
             let folder = dir.join(&generation.id);
-            let Ok(file) = File::open(folder.join(RECORD)) else { continue };
-            if file.try_lock().is_err() {
+            let Ok(file) = lock_file(&folder) else { continue };
+            if file.file().try_lock().is_err() {
                 continue;
             }
             // Renamed first: what is half removed is no generation.
@@ -316,6 +375,33 @@ pub(super) fn rollback(dir: &Path) -> Result<Generation> {
     Ok(generation)
 }
 
+/// Makes a folder that shares its files with another; what can't be linked is copied.
+pub(super) fn link_tree(from: &Path, to: &Path) -> Result<()> {
+    let cannot = |error| Error::io("cannot write the index", error);
+    fs_err::create_dir_all(to).map_err(cannot)?;
+    for entry in fs_err::read_dir(from).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let target = to.join(entry.file_name());
+        if entry.file_type().map_err(cannot)?.is_dir() {
+            link_tree(&entry.path(), &target)?;
+        } else {
+            link_or_copy(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// A second name for a file, or where that can't be a durable copy of it.
+pub(super) fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
+    let copy = || {
+        fs_err::copy(from, to)?;
+        File::open(to)?.sync_all()
+    };
+    fs_err::hard_link(from, to)
+        .or_else(|_| copy())
+        .map_err(|error| Error::io("cannot write the index", error))
+}
+
 /// Copies a folder with all in it.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     let cannot = |error| Error::io("cannot copy the index", error);
@@ -340,25 +426,28 @@ pub(super) fn sync_tree(path: &Path) -> Result<()> {
         if entry.file_type().map_err(cannot)?.is_dir() {
             sync_tree(&entry.path())?;
         } else {
-            fs_err::File::open(entry.path()).and_then(|file| file.sync_all()).map_err(cannot)?;
+            File::open(entry.path()).and_then(|file| file.sync_all()).map_err(cannot)?;
         }
     }
     sync_dir(path)
 }
 
-pub(super) fn sync_dir(path: &Path) -> Result<()> {
-    #[cfg(unix)]
-    fs_err::File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|error| Error::io("cannot write the index to the disk", error))?;
-    let _: &Path = path;
-    Ok(())
+/// Makes the names in a folder and in those under it durable.
+fn sync_dirs(path: &Path) -> Result<()> {
+    let cannot = |error| Error::io("cannot write the index to the disk", error);
+    for entry in fs_err::read_dir(path).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        if entry.file_type().map_err(cannot)?.is_dir() {
+            sync_dirs(&entry.path())?;
+        }
+    }
+    sync_dir(path)
 }
 
 /// Points to the one generation of a folder that was unpacked, if it can be read.
 pub(super) fn check_restored(dir: &Path, id: &str) -> Result<()> {
     if !is_name(id) {
-        return Err(damaged(&format!("{id} is no generation")));
+        return Err(damaged(&format!("{id} is not the name of a generation")));
     }
     let generation = record(dir, id)?;
     articles(dir, &generation)?;
@@ -378,12 +467,7 @@ pub(super) fn owner(dir: &Path) -> Result<String> {
         Err(error) => return Err(Error::io("cannot read the index", error)),
     }
     let owner = format!("{:032x}", fastrand::u128(..));
-    let cannot = |error| Error::io("cannot write the index", error);
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(cannot)?;
-    file.write_all(owner.as_bytes()).map_err(cannot)?;
-    file.as_file().sync_all().map_err(cannot)?;
-    file.persist(&path).map_err(|error| cannot(error.error))?;
-    sync_dir(dir)?;
+    files::write(&path, owner.as_bytes())?;
     Ok(owner)
 }
 

@@ -6,15 +6,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::{ArticleId, ArticleMeta, ChunkId, Filter, Hit, Point, Scores, SourceId};
-use crate::error::{Error, ErrorKind, Result};
-use crate::seams::{Query, Stored};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{
+    ArticleId, ArticleMeta, Chunk, ChunkId, DocumentId, Filter, Hit, Point, Scores, SourceId,
+    SparseVector,
+};
+use crate::index::store::{Query, Stored};
 
 /// The payload of a point. `Option`s and lists that are empty stay out of it.
 #[derive(Debug, Deserialize, Serialize)]
 struct Payload {
     article: ArticleId,
     revision: u32,
+    /// The document that the range points into.
+    document: DocumentId,
+    /// Terms of the text that was embedded.
+    length: usize,
     section: usize,
     ordinal: usize,
     start: usize,
@@ -52,10 +59,12 @@ pub(super) fn indexes() -> [(&'static str, Value); 6] {
 
 /// What is kept of a point beside its vectors.
 pub(super) fn of(point: &Point) -> Value {
-    let Point { chunk, article, revision, .. } = point;
+    let Point { chunk, article, revision, document, length, dense: _, sparse: _ } = point;
     let payload = Payload {
         article: article.id.clone(),
         revision: *revision,
+        document: document.clone(),
+        length: *length,
         section: chunk.section,
         ordinal: chunk.ordinal,
         start: chunk.range.start,
@@ -73,37 +82,81 @@ pub(super) fn of(point: &Point) -> Value {
     serde_json::to_value(payload).unwrap_or_default()
 }
 
+impl Payload {
+    fn meta(&mut self) -> ArticleMeta {
+        let mut sources = std::mem::take(&mut self.source).into_iter();
+        ArticleMeta {
+            id: self.article.clone(),
+            source: sources.next().unwrap_or_else(|| SourceId(String::new())),
+            other_sources: sources.collect(),
+            url: self.url.take(),
+            title: std::mem::take(&mut self.title),
+            authors: std::mem::take(&mut self.author),
+            published: self.published,
+            tags: std::mem::take(&mut self.tag),
+        }
+    }
+}
+
+/// The scores of a hit that one search found.
+pub(super) fn scores(query: &Query, score: f32) -> Scores {
+    match query {
+        Query::Dense(_) => Scores { dense: Some(score), sparse: None },
+        Query::Sparse(_) => Scores { dense: None, sparse: Some(score) },
+    }
+}
+
 /// The hit that a payload is of.
 ///
 /// # Errors
 /// [`ErrorKind::Index`] if another program wrote it.
 pub(super) fn hit(id: Uuid, score: f32, payload: Value, query: &Query) -> Result<Hit> {
-    let payload: Payload = read(id, payload)?;
-    let scores = match query {
-        Query::Dense(_) => Scores { dense: Some(score), sparse: None },
-        Query::Sparse(_) => Scores { dense: None, sparse: Some(score) },
-    };
-    let mut sources = payload.source.into_iter();
+    let mut payload: Payload = read(id, payload)?;
     Ok(Hit {
         chunk_id: ChunkId(id),
-        article: ArticleMeta {
-            id: payload.article,
-            source: sources.next().unwrap_or_else(|| SourceId(String::new())),
-            other_sources: sources.collect(),
-            url: payload.url,
-            title: payload.title,
-            authors: payload.author,
-            published: payload.published,
-            tags: payload.tag,
-        },
+        article: payload.meta(),
         revision: payload.revision,
+        document: payload.document,
         section: payload.section,
         ordinal: payload.ordinal,
         heading_path: payload.heading_path,
         range: payload.start..payload.end,
         text: payload.text,
         score,
-        scores,
+        scores: scores(query, score),
+    })
+}
+
+/// The point that a payload and its vectors are of. What was embedded is not kept: its chunk has no
+/// `embedded_text` and no `tokens`.
+///
+/// # Errors
+/// As [`hit`].
+pub(super) fn point(
+    id: Uuid,
+    payload: Value,
+    dense: Vec<f32>,
+    sparse: SparseVector,
+) -> Result<Point> {
+    let mut payload: Payload = read(id, payload)?;
+    Ok(Point {
+        article: payload.meta(),
+        revision: payload.revision,
+        document: payload.document,
+        length: payload.length,
+        dense,
+        sparse,
+        chunk: Chunk {
+            id: ChunkId(id),
+            article_id: payload.article,
+            section: payload.section,
+            ordinal: payload.ordinal,
+            heading_path: payload.heading_path,
+            range: payload.start..payload.end,
+            text: payload.text,
+            embedded_text: String::new(),
+            tokens: 0,
+        },
     })
 }
 
@@ -161,4 +214,9 @@ pub(super) fn filter(filter: &Filter) -> Option<Value> {
 /// The filter for the points of an article, in Qdrant's REST form.
 pub(super) fn of_article(article: &ArticleId) -> Value {
     json!({ "must": [{ "key": "article", "match": { "value": article } }] })
+}
+
+/// The condition that a point is of one of some articles, in Qdrant's REST form.
+pub(super) fn of_articles<'a>(articles: impl Iterator<Item = &'a ArticleId>) -> Value {
+    json!({ "key": "article", "match": { "any": articles.collect::<Vec<_>>() } })
 }

@@ -12,7 +12,7 @@ use qdrant_client::{Qdrant, QdrantError};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 pub use points::ServerStore;
 
@@ -29,8 +29,13 @@ pub struct ServerOptions {
     pub timeout_ms: u64,
     /// How often a call is tried again that failed for a reason that may pass.
     pub retries: u32,
-    /// A file that holds the API key; without it `WELLREAD_QDRANT_API_KEY` is looked at.
+    /// The API key; it is never written anywhere. A file that is named is read instead.
+    #[serde(skip)]
+    pub api_key: ApiKey,
+    /// A file that holds the API key.
     pub api_key_file: String,
+    /// Send the API key to another machine without encryption, if the address is plain http.
+    pub allow_plain_http: bool,
     /// Shards of a new collection.
     pub shards: u32,
     /// Copies of each shard.
@@ -61,7 +66,9 @@ impl Default for ServerOptions {
             alias: "wellread".into(),
             timeout_ms: 30_000,
             retries: 3,
+            api_key: ApiKey::default(),
             api_key_file: String::new(),
+            allow_plain_http: false,
             shards: 1,
             replicas: 1,
             write_consistency: 1,
@@ -77,6 +84,16 @@ impl Default for ServerOptions {
     }
 }
 
+/// A key that is not shown where what holds it is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ApiKey(pub String);
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_empty() { "none" } else { "(hidden)" })
+    }
+}
+
 /// A connection to a server.
 pub struct Server {
     client: Qdrant,
@@ -89,7 +106,8 @@ impl Server {
     /// A connection; the server is first spoken to by the first call.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the URL or the API key's file is wrong.
+    /// [`ErrorKind::Config`] if the URL is wrong, or the API key would go to another machine without
+    /// encryption; if the API key's file can't be read.
     pub fn connect(url: &str, options: &ServerOptions) -> Result<Server> {
         let wrong = |error: QdrantError| {
             Error::new(ErrorKind::Config, format!("store.url {url} can't be used"))
@@ -97,19 +115,29 @@ impl Server {
                 .hint("give the server's gRPC address, as in http://localhost:6334")
         };
         let key = if options.api_key_file.is_empty() {
-            std::env::var("WELLREAD_QDRANT_API_KEY").ok()
+            options.api_key.0.clone()
         } else {
-            let key = fs_err::read_to_string(&options.api_key_file).map_err(|error| {
+            fs_err::read_to_string(&options.api_key_file).map_err(|error| {
                 Error::io("cannot read the Qdrant server's API key", error)
                     .hint("check store.server.api_key_file")
-            })?;
-            Some(key.trim().to_owned())
+            })?
         };
+        let key = key.trim();
+        if !key.is_empty() && !options.allow_plain_http && is_plain_and_remote(url) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("the API key would go to {url} without encryption"),
+            )
+            .hint(
+                "use an https address; in a network that nobody else can listen to, set \
+                 store.server.allow_plain_http=true",
+            ));
+        }
         let mut config = Qdrant::from_url(url)
             .timeout(Duration::from_millis(options.timeout_ms))
             .connect_timeout(Duration::from_secs(5).min(Duration::from_millis(options.timeout_ms)))
             .skip_compatibility_check();
-        if let Some(key) = key.filter(|key| !key.is_empty()) {
+        if !key.is_empty() {
             config = config.api_key(key);
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -275,11 +303,70 @@ impl Server {
     }
 }
 
+/// Whether what is sent to an address can be read on its way. One that can't be understood counts as
+/// such.
+fn is_plain_and_remote(address: &str) -> bool {
+    let Ok(address) = url::Url::parse(address) else { return true };
+    if address.scheme() == "https" {
+        return false;
+    }
+    match address.host() {
+        Some(url::Host::Ipv4(host)) => !host.is_loopback(),
+        Some(url::Host::Ipv6(host)) => {
+            !host.is_loopback() && !host.to_ipv4_mapped().is_some_and(|host| host.is_loopback())
+        }
+        Some(url::Host::Domain(name)) => name != "localhost" && !name.ends_with(".localhost"),
+        None => true,
+    }
+}
+
 fn may_pass(error: &QdrantError) -> bool {
     match error {
         // Deadline exceeded, resource exhausted, aborted, unavailable.
         QdrantError::ResponseError { status } => matches!(status.code() as i32, 4 | 8 | 10 | 14),
         QdrantError::ResourceExhaustedError { .. } => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_to_another_machine_only_with_encryption_or_leave() {
+        for (plain, address) in [
+            (false, "http://localhost:6334"),
+            (false, "http://qdrant.localhost:6334"),
+            (false, "http://127.0.0.1:6334"),
+            (false, "http://127.8.9.1:6334"),
+            (false, "http://[::1]:6334"),
+            (false, "https://qdrant.example.org:6334"),
+            (true, "http://qdrant.example.org:6334"),
+            (true, "http://localhost.example.org:6334"),
+            (true, "http://192.168.1.5:6334"),
+            (true, "http://10.0.0.1"),
+            (true, "http://[2001:db8::1]:6334"),
+            (true, "qdrant.example.org:6334"),
+            (true, "grpc://qdrant.example.org:6334"),
+        ] {
+            assert_eq!(is_plain_and_remote(address), plain, "{address}");
+            let mut options = ServerOptions::default();
+            assert!(Server::connect(address, &options).is_ok(), "{address} without a key");
+            options.api_key = ApiKey("s3cret".into());
+            let error = Server::connect(address, &options).err();
+            assert_eq!(error.as_ref().map(Error::kind), plain.then_some(ErrorKind::Config));
+            assert!(!error.is_some_and(|error| error.chain().contains("s3cret")));
+            options.allow_plain_http = true;
+            assert!(Server::connect(address, &options).is_ok(), "{address} with leave");
+        }
+    }
+
+    #[test]
+    fn a_key_is_neither_shown_nor_written() {
+        let options = ServerOptions { api_key: ApiKey("s3cret".into()), ..Default::default() };
+        assert!(!format!("{options:?}").contains("s3cret"));
+        assert!(!serde_json::to_string(&options).unwrap().contains("s3cret"));
+        assert_eq!(format!("{:?}", ApiKey::default()), "none");
     }
 }

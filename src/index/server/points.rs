@@ -4,23 +4,28 @@ use std::collections::HashMap;
 
 use qdrant_client::Payload;
 use qdrant_client::qdrant::point_id::PointIdOptions;
+use qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use qdrant_client::qdrant::{
     Condition, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, DatetimeRange,
     DeletePointsBuilder, Distance, FieldType, Filter as ServerFilter, HnswConfigDiff, Memory,
-    Modifier, NamedVectors, PayloadStorageParams, PointId, PointStruct,
-    QuantizationSearchParamsBuilder, Query as ServerQuery, QueryPointsBuilder,
+    NamedVectors, PayloadIncludeSelector, PayloadStorageParams, PointId, PointStruct,
+    QuantizationSearchParamsBuilder, Query as ServerQuery, QueryPointsBuilder, RetrievedPoint,
     ScalarQuantizationBuilder, ScrollPointsBuilder, SearchParamsBuilder, SparseVectorParamsBuilder,
     SparseVectorsConfigBuilder, TextIndexParamsBuilder, Timestamp, TokenizerType,
     UpsertPointsBuilder, Vector as ServerVector, VectorInput, VectorParamsBuilder,
-    VectorsConfigBuilder, vectors_config,
+    VectorsConfigBuilder, vector_output, vectors_config, vectors_output,
 };
 use serde_json::Value;
 
 use super::{OWNER, Server};
-use crate::domain::{ArticleId, Filter, Hit, Point};
-use crate::error::{Error, ErrorKind, Result};
-use crate::seams::{Query, Select, Store, Stored};
-use crate::store::{DENSE, SPARSE, Shape, TIES, payload, ranked};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{ArticleId, Filter, Hit, Point, SparseVector};
+use crate::index::payload;
+use crate::index::store::{DENSE, SPARSE, Shape, TIES, ranked};
+use crate::index::store::{Query, Select, Store, Stored};
+
+/// Points read with one call.
+const PAGE: u32 = 1000;
 
 /// One generation on a server.
 pub struct ServerStore {
@@ -47,10 +52,8 @@ impl ServerStore {
                 VectorParamsBuilder::new(shape.dimensions as u64, Distance::Cosine),
             );
             let mut sparse = SparseVectorsConfigBuilder::default();
-            sparse.add_named_vector_params(
-                SPARSE,
-                SparseVectorParamsBuilder::default().modifier(Modifier::Idf),
-            );
+            // No IDF modifier: a shard would count its own points only.
+            sparse.add_named_vector_params(SPARSE, SparseVectorParamsBuilder::default());
             let options = &server.options;
             let memory = if options.on_disk_payload { Memory::Cold } else { Memory::Cached };
             let mut request = CreateCollectionBuilder::new(name.clone())
@@ -153,6 +156,37 @@ fn batches(points: &[Point], most: usize, bytes: usize) -> Vec<&[Point]> {
 }
 
 impl ServerStore {
+    /// All points of a selection in the order of their ids, page by page.
+    fn pages(
+        &self,
+        select: &Select,
+        payload: SelectorOptions,
+        with_vectors: bool,
+        visit: &mut dyn FnMut(RetrievedPoint) -> Result<()>,
+    ) -> Result<()> {
+        let mut offset: Option<PointId> = None;
+        loop {
+            let response = self.server.call("cannot read the collection", || {
+                let mut request = ScrollPointsBuilder::new(self.collection.clone())
+                    .limit(PAGE)
+                    .with_payload(payload.clone())
+                    .with_vectors(with_vectors);
+                if let Select::Article(article) = select {
+                    request = request.filter(article_filter(article));
+                }
+                if let Some(offset) = offset.clone() {
+                    request = request.offset(offset);
+                }
+                self.server.client.scroll(request)
+            })?;
+            response.result.into_iter().try_for_each(&mut *visit)?;
+            match response.next_page_offset {
+                Some(next) => offset = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
     fn search_params(&self) -> SearchParamsBuilder {
         let options = &self.server.options;
         let mut params = SearchParamsBuilder::default().exact(options.exact);
@@ -244,8 +278,12 @@ impl Store for ServerStore {
     }
 
     fn delete(&mut self, article: &ArticleId) -> Result<usize> {
-        let points = self.scan(&Select::Article(article.clone()))?;
-        if !points.is_empty() {
+        let mut count = 0;
+        self.scan(&Select::Article(article.clone()), &mut |_| {
+            count += 1;
+            Ok(())
+        })?;
+        if count > 0 {
             self.server.call("cannot delete points", || {
                 self.server.client.delete_points(
                     DeletePointsBuilder::new(self.collection.clone())
@@ -254,7 +292,7 @@ impl Store for ServerStore {
                 )
             })?;
         }
-        Ok(points.len())
+        Ok(count)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -292,32 +330,36 @@ impl Store for ServerStore {
         Ok(ranked(hits, limit))
     }
 
-    fn scan(&self, select: &Select) -> Result<Vec<Stored>> {
-        let mut found = Vec::new();
-        let mut offset: Option<PointId> = None;
-        loop {
-            let response = self.server.call("cannot read the collection", || {
-                let mut request = ScrollPointsBuilder::new(self.collection.clone())
-                    .limit(1000)
-                    .with_payload(true)
-                    .with_vectors(false);
-                if let Select::Article(article) = select {
-                    request = request.filter(article_filter(article));
+    fn scan(&self, select: &Select, visit: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
+        let fields = payload::STORED.map(str::to_owned).to_vec();
+        let fields = SelectorOptions::Include(PayloadIncludeSelector { fields });
+        self.pages(select, fields, false, &mut |record| {
+            visit(payload::stored(uuid(record.id)?, object(record.payload))?)
+        })
+    }
+
+    fn read(&self, select: &Select, visit: &mut dyn FnMut(Point) -> Result<()>) -> Result<()> {
+        self.pages(select, SelectorOptions::Enable(true), true, &mut |record| {
+            let id = uuid(record.id)?;
+            let (mut dense, mut sparse) = (Vec::new(), SparseVector::default());
+            let options = record.vectors.and_then(|vectors| vectors.vectors_options);
+            if let Some(vectors_output::VectorsOptions::Vectors(named)) = options {
+                for (name, vector) in named.vectors {
+                    match vector.into_vector() {
+                        vector_output::Vector::Dense(vector) if name == DENSE => {
+                            dense = vector.data;
+                        }
+                        vector_output::Vector::Sparse(vector) if name == SPARSE => {
+                            let (indices, values) = (vector.indices, vector.values);
+                            sparse = SparseVector { indices, values };
+                        }
+                        vector_output::Vector::Dense(_)
+                        | vector_output::Vector::Sparse(_)
+                        | vector_output::Vector::MultiDense(_) => {}
+                    }
                 }
-                if let Some(offset) = offset.clone() {
-                    request = request.offset(offset);
-                }
-                self.server.client.scroll(request)
-            })?;
-            for record in response.result {
-                found.push(payload::stored(uuid(record.id)?, object(record.payload))?);
             }
-            match response.next_page_offset {
-                Some(next) => offset = Some(next),
-                None => break,
-            }
-        }
-        found.sort_by_key(|stored| stored.chunk_id);
-        Ok(found)
+            visit(payload::point(id, object(record.payload), dense, sparse)?)
+        })
     }
 }

@@ -1,30 +1,39 @@
 //! The embedded store: a Qdrant shard in a folder.
 //!
 //! A published generation is never written to. A writer works on a folder of its own; readers open
-//! a published one through a private folder that links to its segments, because a shard's
-//! write-ahead log can be open in one process only, and a reader has no use for it.
+//! a published one through a private folder of links to its files, because a shard's write-ahead log
+//! can be open in one process only, and a reader has no use for it. What a shard replaces, it
+//! replaces in that folder; what it writes into a file when it is closed (the header of its payload's
+//! pages) is what stands there.
 
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod folder;
+mod guard;
+
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use qdrant_edge::{
-    CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeOptimizersConfig, EdgeShard,
-    EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, FieldIndexOperations, HnswIndexConfig,
-    Modifier, NamedQuery, OperationError, PointId, PointInsertOperations, PointOperations,
-    PointStruct, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, UpdateOperation, Vector,
-    VectorInternal, Vectors, WalOptions, WithPayloadInterface, WithVector,
+    Condition, CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeOptimizersConfig,
+    EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, FieldIndexOperations,
+    HnswIndexConfig, NamedQuery, OperationError, PointId, PointInsertOperations, PointOperations,
+    PointStruct, QueryEnum, QueryRequest, Record, ScoringQuery, ScrollRequest, UpdateOperation,
+    Vector, VectorInternal, VectorStructInternal, Vectors, WalOptions, WithPayloadInterface,
+    WithVector,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{DENSE, SPARSE, Shape, TIES, payload, ranked};
-use crate::domain::{ArticleId, Filter, Hit, Point};
-use crate::error::{Error, ErrorKind, Result};
-use crate::scratch::Scratch;
-use crate::seams::{Query, Select, Store, Stored};
+use self::folder::{is_there, link_tree, small_log};
+use self::guard::guard;
+use super::payload;
+use super::store::{DENSE, SPARSE, Shape, TIES, ranked};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::scratch::Scratch;
+use crate::base::{ArticleId, Filter, Hit, Point, SparseVector};
+use crate::index::store::{Query, Select, Store, Stored};
+
+pub use self::guard::is_guarded;
 
 /// Points written with one call.
 const BATCH: usize = 256;
@@ -32,13 +41,13 @@ const BATCH: usize = 256;
 const PAGE: usize = 1000;
 /// Bytes of a segment of the write-ahead log.
 const LOG_SEGMENT: usize = 4 << 20;
-/// The same for a reader.
-const READER_LOG: usize = 64 << 10;
 /// Points after which what was written becomes a part of its own. In one that is written to, each
 /// point is worth a walk over all before it that have its words.
 const PART: usize = 16_384;
 /// A shard's configuration.
 const CONFIG: &str = "edge_config.json";
+/// The folder of its segments.
+const SEGMENTS: &str = "segments";
 
 /// How the embedded store keeps vectors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +60,12 @@ pub struct EdgeOptions {
 
 /// A shard in a folder.
 pub struct EdgeStore {
-    /// There until this is dropped. Dropping a shard writes it: a reader's is forgotten instead.
+    /// There until this is dropped.
     shard: Option<EdgeShard>,
-    /// A reader's private folder.
-    private: Option<Scratch>,
+    /// A reader's private folder; it goes after the shard that lies in it.
+    _private: Option<Scratch>,
+    /// What no search, scan or reading returns.
+    without: Option<Condition>,
     /// Points written since the last part was closed.
     written: usize,
     /// Whether there are closed parts that have no graph yet.
@@ -110,8 +121,8 @@ impl EdgeStore {
                 small_log(&entry.path(), &target)?;
             } else if entry.path().is_file() {
                 fs_err::copy(entry.path(), target).map_err(cannot)?;
-            } else if entry.file_name() == "segments" {
-                link(&entry.path(), &target).map_err(cannot)?;
+            } else if entry.file_name() == SEGMENTS {
+                link_tree(&entry.path(), &target).map_err(cannot)?;
             }
         }
         let shard = guard("cannot open the index", || EdgeShard::load(private.path(), None))?;
@@ -119,7 +130,75 @@ impl EdgeStore {
     }
 
     fn of(shard: EdgeShard, private: Option<Scratch>) -> EdgeStore {
-        EdgeStore { shard: Some(shard), private, written: 0, has_parts: false }
+        let shard = Some(shard);
+        EdgeStore { shard, _private: private, without: None, written: 0, has_parts: false }
+    }
+
+    /// The same store, whose searches, scans and readings pass over some articles.
+    ///
+    /// # Errors
+    /// Never, unless the shard's filters change their form.
+    pub fn without(mut self, articles: &BTreeSet<ArticleId>) -> Result<EdgeStore> {
+        let condition = (!articles.is_empty()).then(|| payload::of_articles(articles.iter()));
+        self.without = condition.map(from_json).transpose()?;
+        Ok(self)
+    }
+
+    /// Deletes the points of many articles at once.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn delete_all(&mut self, articles: &BTreeSet<ArticleId>) -> Result<()> {
+        if articles.is_empty() {
+            return Ok(());
+        }
+        let filter = from_json(json!({ "must": [payload::of_articles(articles.iter())] }))?;
+        self.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))
+    }
+
+    /// A filter in the shard's form, with what is passed over.
+    fn filter(&self, filter: Option<Value>) -> Result<Option<qdrant_edge::Filter>> {
+        let mut filter: Option<qdrant_edge::Filter> = filter.map(from_json).transpose()?;
+        if let Some(without) = &self.without {
+            filter
+                .get_or_insert_with(qdrant_edge::Filter::default)
+                .must_not
+                .get_or_insert_default()
+                .push(without.clone());
+        }
+        Ok(filter)
+    }
+
+    /// All points of a selection in the order of their ids, page by page.
+    fn pages(
+        &self,
+        select: &Select,
+        with_payload: WithPayloadInterface,
+        with_vector: bool,
+        visit: &mut dyn FnMut(Record) -> Result<()>,
+    ) -> Result<()> {
+        let filter = self.filter(match select {
+            Select::All => None,
+            Select::Article(article) => Some(payload::of_article(article)),
+        })?;
+        let shard = self.shard()?;
+        let mut offset = None;
+        loop {
+            let request = ScrollRequest {
+                offset,
+                limit: Some(PAGE),
+                filter: filter.clone(),
+                with_payload: Some(with_payload.clone()),
+                with_vector: WithVector::Bool(with_vector),
+                order_by: None,
+            };
+            let (records, next) = guard("cannot read the index", || shard.scroll(request))?;
+            records.into_iter().try_for_each(&mut *visit)?;
+            match next {
+                Some(next) => offset = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Closes what was written as a part: without a graph, which one part of the whole gets in the
@@ -158,53 +237,13 @@ impl EdgeStore {
 impl Drop for EdgeStore {
     fn drop(&mut self) {
         let Some(shard) = self.shard.take() else { return };
-        if self.private.is_some() {
-            std::mem::forget(shard);
-            return;
-        }
-        // What could not be written was reported by the call that failed.
+        // What a writer could not write was reported by the call that failed; a reader has nothing
+        // to write.
         let _ = guard("cannot close the index", || {
             drop(shard);
             Ok::<(), OperationError>(())
         });
     }
-}
-
-#[cfg(unix)]
-fn link(original: &Path, link: &Path) -> std::io::Result<()> {
-    fs_err::os::unix::fs::symlink(original, link)
-}
-
-#[cfg(windows)]
-fn link(original: &Path, link: &Path) -> std::io::Result<()> {
-    fs_err::os::windows::fs::symlink_dir(original, link)
-}
-
-/// Copies a shard's configuration for a reader, whose log is never written to and may be small:
-/// most of the time of opening a shard goes into making it.
-fn small_log(from: &Path, to: &Path) -> Result<()> {
-    let bytes = fs_err::read(from).map_err(|error| Error::io("cannot read the index", error))?;
-    let mut config: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        Error::new(ErrorKind::Index, "the index is damaged: its configuration is none")
-            .caused_by(error)
-            .hint("run `wellread index rebuild`; the library has everything that it needs")
-    })?;
-    if let Some(capacity) = config.pointer_mut("/wal_options/segment_capacity") {
-        *capacity = json!(READER_LOG);
-    }
-    fs_err::write(to, config.to_string())
-        .map_err(|error| Error::io("cannot make a temporary folder to read the index", error))
-}
-
-fn is_there(dir: &Path) -> Result<()> {
-    let segments = dir.join("segments");
-    let is_there = dir.join(CONFIG).is_file()
-        && segments.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    if is_there {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Index, format!("{} holds no index", dir.display()))
-        .hint("run `wellread index rebuild`; the library has everything that it needs"))
 }
 
 fn graph() -> HnswIndexConfig {
@@ -220,7 +259,7 @@ fn config(shape: &Shape, options: &EdgeOptions) -> Result<EdgeConfig> {
     // Everything is mapped from the disk: a process that asks one question reads what that needs,
     // and the system's cache serves the next.
     let dense = EdgeVectorParamsBuilder::new(shape.dimensions, Distance::Cosine).on_disk(true);
-    let sparse = EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).on_disk(true);
+    let sparse = EdgeSparseVectorParamsBuilder::new().on_disk(true);
     Ok(config
         .hnsw_config(graph())
         .vector(DENSE, dense.build())
@@ -233,47 +272,6 @@ fn from_json<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| {
         Error::new(ErrorKind::Bug, "the index does not take a filter").caused_by(error)
     })
-}
-
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is inside a call whose panic becomes an error; a panic hook says nothing
-/// then.
-pub fn is_guarded() -> bool {
-    GUARDED.get()
-}
-
-/// Runs a call into the shard. It panics where a disk is full or a file damaged: that becomes an
-/// error like the others.
-fn guard<T>(doing: &str, call: impl FnOnce() -> Result<T, OperationError>) -> Result<T> {
-    GUARDED.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(call));
-    GUARDED.set(false);
-    let cause = match outcome {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "it broke off".to_owned()),
-    };
-    let cause = cause.strip_prefix("Service runtime error: ").unwrap_or(&cause).to_owned();
-    // The shard gives causes as text alone: the operating system's codes for a full disk, a
-    // quota and a file size limit stand in it.
-    let is_full = ["os error 28", "os error 27", "os error 122", "code: 27", "No space left"]
-        .iter()
-        .any(|code| cause.contains(code));
-    Err(if is_full {
-        Error::new(ErrorKind::DiskFull, doing)
-            .hint("free some space and run the same command again; nothing stored is lost")
-    } else {
-        Error::new(ErrorKind::Index, doing)
-            .hint("run `wellread index rebuild`; the library has everything that it needs")
-    }
-    .caused_by(cause))
 }
 
 fn point(point: &Point) -> Result<PointStruct> {
@@ -310,11 +308,12 @@ fn object(payload: Option<qdrant_edge::Payload>) -> Value {
 impl Store for EdgeStore {
     fn upsert(&mut self, points: &[Point]) -> Result<()> {
         for batch in points.chunks(BATCH) {
+            let count = batch.len();
             let batch =
                 batch.iter().map(|one| point(one).map(Into::into)).collect::<Result<Vec<_>>>()?;
             let operation = PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch));
             self.update(UpdateOperation::PointOperation(operation))?;
-            self.written += BATCH;
+            self.written += count;
             if self.written >= PART {
                 self.close_part()?;
             }
@@ -323,13 +322,17 @@ impl Store for EdgeStore {
     }
 
     fn delete(&mut self, article: &ArticleId) -> Result<usize> {
-        let points = self.scan(&Select::Article(article.clone()))?;
-        if !points.is_empty() {
-            let ids = points.iter().map(|point| PointId::Uuid(point.chunk_id.0)).collect();
+        let mut ids = Vec::new();
+        self.scan(&Select::Article(article.clone()), &mut |stored| {
+            ids.push(PointId::Uuid(stored.chunk_id.0));
+            Ok(())
+        })?;
+        let count = ids.len();
+        if count > 0 {
             let operation = PointOperations::DeletePoints { ids };
             self.update(UpdateOperation::PointOperation(operation))?;
         }
-        Ok(points.len())
+        Ok(count)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -370,7 +373,7 @@ impl Store for EdgeStore {
         let request = QueryRequest {
             prefetches: Vec::new(),
             query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
-            filter: payload::filter(filter).map(from_json).transpose()?,
+            filter: self.filter(payload::filter(filter))?,
             score_threshold: None,
             limit: limit + TIES,
             offset: 0,
@@ -393,35 +396,33 @@ impl Store for EdgeStore {
         Ok(ranked(hits, limit))
     }
 
-    fn scan(&self, select: &Select) -> Result<Vec<Stored>> {
-        let filter = match select {
-            Select::All => None,
-            Select::Article(article) => Some(from_json(payload::of_article(article))?),
-        };
+    fn scan(&self, select: &Select, visit: &mut dyn FnMut(Stored) -> Result<()>) -> Result<()> {
         let fields = payload::STORED.iter().map(|field| from_json((*field).into()));
-        let fields: Vec<_> = fields.collect::<Result<_>>()?;
-        let shard = self.shard()?;
-        let mut found = Vec::new();
-        let mut offset = None;
-        loop {
-            let request = ScrollRequest {
-                offset,
-                limit: Some(PAGE),
-                filter: filter.clone(),
-                with_payload: Some(WithPayloadInterface::Fields(fields.clone())),
-                with_vector: WithVector::Bool(false),
-                order_by: None,
-            };
-            let (records, next) = guard("cannot read the index", || shard.scroll(request))?;
-            for record in records {
-                found.push(payload::stored(uuid(record.id)?, object(record.payload))?);
+        let fields = WithPayloadInterface::Fields(fields.collect::<Result<_>>()?);
+        self.pages(select, fields, false, &mut |record| {
+            visit(payload::stored(uuid(record.id)?, object(record.payload))?)
+        })
+    }
+
+    fn read(&self, select: &Select, visit: &mut dyn FnMut(Point) -> Result<()>) -> Result<()> {
+        self.pages(select, WithPayloadInterface::Bool(true), true, &mut |record| {
+            let id = uuid(record.id)?;
+            let (mut dense, mut sparse) = (Vec::new(), SparseVector::default());
+            if let Some(VectorStructInternal::Named(named)) = record.vector {
+                for (name, vector) in named {
+                    match vector {
+                        VectorInternal::Dense(vector) if name == DENSE => dense = vector,
+                        VectorInternal::Sparse(vector) if name == SPARSE => {
+                            let (indices, values) = (vector.indices, vector.values);
+                            sparse = SparseVector { indices, values };
+                        }
+                        VectorInternal::Dense(_)
+                        | VectorInternal::Sparse(_)
+                        | VectorInternal::MultiDense(_) => {}
+                    }
+                }
             }
-            match next {
-                Some(next) => offset = Some(next),
-                None => break,
-            }
-        }
-        found.sort_by_key(|stored| stored.chunk_id);
-        Ok(found)
+            visit(payload::point(id, object(record.payload), dense, sparse)?)
+        })
     }
 }
