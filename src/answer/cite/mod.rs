@@ -6,6 +6,7 @@
 //! invented figures, names and sources visible.
 
 mod claim;
+mod decline;
 mod stream;
 
 use std::collections::HashSet;
@@ -17,9 +18,10 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::retrieve::Passage;
 pub use claim::list_item;
 use claim::{
-    Figure, declines, figures, is_negation, name_key, names, names_the_text, negated_terms, terms,
+    Figure, figures, is_negation, name_key, names, names_the_text, negated_terms, terms,
     without_conditions, words,
 };
+use decline::declines;
 pub use stream::{Sentences, strip_marks};
 
 /// How strict the check is.
@@ -42,7 +44,7 @@ impl Default for SupportOptions {
 /// What the check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Support {
     /// These places support the sentence, best first, at most one a passage.
     Supported {
         /// Where.
@@ -139,14 +141,14 @@ impl<'a> Checker<'a> {
 
     /// Which passages support a sentence. `[n]` marks in it say which passages its writer means:
     /// those are looked at first, but count only if they hold.
-    pub fn check(&self, sentence: &str) -> Verdict {
+    pub fn check(&self, sentence: &str) -> Support {
         let (plain, claimed) = strip_marks(sentence);
         if declines(&plain) {
-            return Verdict::Declines;
+            return Support::Declines;
         }
         let claim = Claim::new(list_item(&plain).unwrap_or(&plain));
         if claim.terms.is_empty() {
-            return Verdict::Unsupported { missing: Missing::Content };
+            return Support::Unsupported { missing: Missing::Content };
         }
         let mut found: Vec<Evidence> = Vec::new();
         let mut nearest: Option<(f32, Missing)> = None;
@@ -180,9 +182,9 @@ impl<'a> Checker<'a> {
         });
         if found.is_empty() {
             let missing = nearest.map_or(Missing::Words, |(_, missing)| missing);
-            Verdict::Unsupported { missing }
+            Support::Unsupported { missing }
         } else {
-            Verdict::Supported { evidence: found }
+            Support::Supported { evidence: found }
         }
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::bm25;
+use crate::document::terms;
 
 /// Stemmed content words, as BM25 has them.
 pub(super) fn terms(text: &str) -> HashSet<u32> {
-    bm25::query(text).indices.into_iter().collect()
+    terms::query(text).indices.into_iter().collect()
 }
 
 pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
@@ -291,62 +291,4 @@ pub(super) fn names_the_text(word: &str) -> bool {
     ];
     let word = word.to_lowercase();
     WORDS.contains(&word.trim_end_matches("'s").trim_end_matches('s'))
-}
-
-/// Whether a sentence says that the passages don't answer.
-pub(super) fn declines(text: &str) -> bool {
-    let text = text.to_lowercase().replace('’', "'");
-    let about_text = [
-        "passage",
-        "article",
-        "text",
-        "provided",
-        "information",
-        "author",
-        "mention",
-        "stated",
-        "specified",
-        "disclosed",
-        "there is",
-        "it is",
-    ]
-    .iter()
-    .any(|word| text.contains(word));
-    let says_not = [
-        "not mention",
-        "n't mention",
-        "no mention",
-        "not say",
-        "n't say",
-        "not state",
-        "n't state",
-        "not specif",
-        "n't specif",
-        "not provide",
-        "n't provide",
-        "no information",
-        "no specific information",
-        "not contain",
-        "n't contain",
-        "not explicitly",
-        "n't explicitly",
-        "not answer",
-        "n't answer",
-        "not discuss",
-        "n't discuss",
-        "not include information",
-        "not given",
-        "not directly",
-        "no direct",
-        "not clear from",
-        "not stated",
-        "unclear from",
-        "not address",
-        "n't address",
-        "no details",
-        "not disclose",
-    ]
-    .iter()
-    .any(|phrase| text.contains(phrase));
-    about_text && says_not
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{ArticleId, ArticleMeta, SourceId};
+use crate::base::{ArticleId, ArticleMeta, SourceId};
 
 fn passage(n: usize, text: &str) -> Passage {
     Passage {
@@ -17,6 +17,8 @@ fn passage(n: usize, text: &str) -> Passage {
             tags: vec![],
         },
         revision: 1,
+        document: crate::base::DocumentId("d".into()),
+        section: 0,
         heading_path: vec!["Coats".into()],
         range: 100..100 + text.len(),
         text: text.into(),
@@ -35,14 +37,14 @@ fn passages() -> Vec<Passage> {
     ]
 }
 
-fn verdict(sentence: &str) -> Verdict {
+fn verdict(sentence: &str) -> Support {
     Checker::new(&passages(), "", SupportOptions::default()).check(sentence)
 }
 
 fn cited(sentence: &str) -> Vec<usize> {
     match verdict(sentence) {
-        Verdict::Supported { evidence } => evidence.iter().map(|found| found.n).collect(),
-        Verdict::Unsupported { .. } | Verdict::Declines => vec![],
+        Support::Supported { evidence } => evidence.iter().map(|found| found.n).collect(),
+        Support::Unsupported { .. } | Support::Declines => vec![],
     }
 }
 
@@ -61,7 +63,7 @@ fn a_wrong_mark_is_put_right() {
 #[test]
 fn an_invented_figure_name_or_negation_is_not_supported() {
     let missing = |sentence: &str| match verdict(sentence) {
-        Verdict::Unsupported { missing } => missing,
+        Support::Unsupported { missing } => missing,
         other => panic!("{sentence}: {other:?}"),
     };
     assert_eq!(missing("Each coat dried for 24 hours at 18 °C."), Missing::Figure("24".into()));
@@ -88,7 +90,7 @@ fn a_condition_denies_nothing() {
     let text = "Forgetting the thickness of the planks makes a boat 24 millimetres too wide.";
     let passages = [passage(1, text)];
     let checker = Checker::new(&passages, "", SupportOptions::default());
-    let holds = |sentence: &str| matches!(checker.check(sentence), Verdict::Supported { .. });
+    let holds = |sentence: &str| matches!(checker.check(sentence), Support::Supported { .. });
     assert!(holds("If you don't take off the planks, the boat is 24 millimetres too wide."));
     assert!(holds("The boat is 24 millimetres too wide if you do not take off the planks."));
     assert!(!holds("If wet it is not 24 millimetres too wide with planks."));
@@ -104,7 +106,7 @@ fn a_denial_rests_on_the_place_that_denies() {
     )];
     let checker = Checker::new(&passages, "", SupportOptions::default());
     let verdict = checker.check("Below 15 degrees, one should not glue at all.");
-    let Verdict::Supported { evidence } = verdict else { panic!("{verdict:?}") };
+    let Support::Supported { evidence } = verdict else { panic!("{verdict:?}") };
     assert_eq!(evidence[0].range.start, 100);
 }
 
@@ -115,7 +117,7 @@ fn what_stands_under_a_heading_that_negates_is_negated() {
     passages[0].text = "The wood is wet.".to_owned();
     let checker = Checker::new(&passages, "", SupportOptions::default());
     let verdict = checker.check("Varnish should not be used when the wood is wet.");
-    assert!(matches!(verdict, Verdict::Supported { .. }), "{verdict:?}");
+    assert!(matches!(verdict, Support::Supported { .. }), "{verdict:?}");
 }
 
 #[test]
@@ -126,26 +128,26 @@ fn what_is_said_of_something_else_is_no_answer() {
     let checker = Checker::new(&passages, question, options);
     assert_eq!(
         checker.check("Each coat of epoxy dries for 48 hours."),
-        Verdict::Unsupported { missing: Missing::Subject("epoxy".into()) }
+        Support::Unsupported { missing: Missing::Subject("epoxy".into()) }
     );
     assert!(matches!(
         checker.check("The author dries each coat for 48 hours."),
-        Verdict::Supported { .. }
+        Support::Supported { .. }
     ));
 }
 
 #[test]
 fn declining_is_recognised() {
-    assert_eq!(verdict("the passages do not mention a price."), Verdict::Declines);
-    assert_eq!(verdict("There is no mention of a subscription."), Verdict::Declines);
-    assert_eq!(verdict("The price of the tin is not explicitly stated."), Verdict::Declines);
-    assert_eq!(verdict("The price of the tin isn't specified."), Verdict::Declines);
-    assert_ne!(verdict("Do not sand the first coat."), Verdict::Declines);
+    assert_eq!(verdict("the passages do not mention a price."), Support::Declines);
+    assert_eq!(verdict("There is no mention of a subscription."), Support::Declines);
+    assert_eq!(verdict("The price of the tin is not explicitly stated."), Support::Declines);
+    assert_eq!(verdict("The price of the tin isn't specified."), Support::Declines);
+    assert_ne!(verdict("Do not sand the first coat."), Support::Declines);
 }
 
 #[test]
 fn evidence_is_a_range_of_the_article() {
-    let Verdict::Supported { evidence } = verdict("Owen rebuilt the pump.") else { panic!() };
+    let Support::Supported { evidence } = verdict("Owen rebuilt the pump.") else { panic!() };
     let passages = passages();
     let at = evidence[0].range.start - 100..evidence[0].range.end - 100;
     assert_eq!(passages[1].text[at].trim(), "Owen rebuilt the pump.");
@@ -197,7 +199,7 @@ proptest! {
     #[test]
     fn nothing_panics_and_evidence_stays_in_its_passage(sentence in "\\PC{0,80}", text in "\\PC{0,200}") {
         let passages = [passage(1, &text)];
-        if let Verdict::Supported { evidence } =
+        if let Support::Supported { evidence } =
             Checker::new(&passages, "", SupportOptions::default()).check(&sentence)
         {
             for found in evidence {

@@ -3,13 +3,14 @@
 use minijinja::{Environment, context};
 use sha2::{Digest, Sha256};
 
-use crate::domain::hex;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::hex;
+use crate::base::text::collapse;
+use crate::infer::{Message, Prompt, Role};
 use crate::retrieve::Passage;
-use crate::seams::{Message, Prompt, Role};
 
 /// The template that wellread ships.
-pub const ANSWER: &str = include_str!("../prompts/answer.jinja");
+pub const ANSWER: &str = include_str!("../../prompts/answer.jinja");
 
 /// A prompt template, checked when it is made.
 pub struct Template {
@@ -73,17 +74,17 @@ impl Template {
             .map(|passage| {
                 context! {
                     n => passage.n,
-                    title => one_line(&passage.article.title),
-                    heading_path => passage.heading_path.iter().map(|h| one_line(h)).collect::<Vec<_>>(),
+                    title => collapse(&passage.article.title),
+                    heading_path => passage.heading_path.iter().map(|h| collapse(h)).collect::<Vec<_>>(),
                     date => passage.article.published.map(|at| at.strftime("%Y-%m-%d").to_string()),
                     text => passage.text.as_str(),
                 }
             })
             .collect();
         self.blocks(&context! {
-            question => one_line(question),
+            question => collapse(question),
             passages => shown,
-            fence => fence(question, passages.iter().map(|passage| passage.text.as_str())),
+            fence => fence(question, passages.iter().flat_map(quoted)),
         })
     }
 
@@ -118,9 +119,11 @@ impl Template {
     }
 }
 
-/// Titles, headings and questions can't open a line of their own.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Everything of a passage that its article's writer has a say in.
+fn quoted(passage: &Passage) -> impl Iterator<Item = &str> {
+    [passage.article.title.as_str(), passage.text.as_str()]
+        .into_iter()
+        .chain(passage.heading_path.iter().map(String::as_str))
 }
 
 /// A word for the marks around quoted texts that none of them can know.
@@ -137,7 +140,7 @@ pub(crate) fn fence<'a>(question: &str, quoted: impl IntoIterator<Item = &'a str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ArticleId, ArticleMeta, SourceId};
+    use crate::base::{ArticleId, ArticleMeta, SourceId};
 
     fn passage(n: usize, text: &str) -> Passage {
         Passage {
@@ -153,6 +156,8 @@ mod tests {
                 tags: vec![],
             },
             revision: 1,
+            document: crate::base::DocumentId("d".into()),
+            section: 0,
             heading_path: vec!["Coats".into(), "Drying".into()],
             range: 0..text.len(),
             text: text.into(),
@@ -171,6 +176,26 @@ mod tests {
             prompt.messages[0].content, prompt.messages[1].content, prompt.opening
         );
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn whatever_an_article_says_stands_inside_the_fence() {
+        let mut passage = passage(1, "the-text");
+        passage.article.title = "the-title".into();
+        passage.heading_path = vec!["the-heading".into()];
+        let prompt = Template::shipped().unwrap().render("why?", &[passage]).unwrap();
+        let user = &prompt.messages[1].content;
+        let fence = &user[user.find('<').unwrap() + 1..user.find('>').unwrap()];
+        let inside = user.split(&format!("<{fence}>\n")).nth(1).unwrap();
+        let inside = inside.split(&format!("</{fence}>")).next().unwrap();
+        for said in ["the-title", "the-heading", "the-text"] {
+            assert!(inside.contains(said) && user.matches(said).count() == 1, "{said}: {user}");
+        }
+        let system = |question: &str| {
+            let prompt = Template::shipped().unwrap().render(question, &[]).unwrap();
+            prompt.messages[0].content.clone()
+        };
+        assert_eq!(prompt.messages[0].content, system("how?"));
     }
 
     #[test]
