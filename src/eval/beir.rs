@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::set::{Gold, Question};
-use crate::domain::{Content, Extent, ParsedArticle};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::collapse;
+use crate::base::{Content, Extent, ParsedArticle};
 
 #[derive(Deserialize)]
 struct Document {
@@ -54,7 +55,7 @@ pub fn corpus(text: &str) -> Result<Vec<ParsedArticle>> {
         .map(|document| ParsedArticle {
             guid: Some(document.id),
             url: None,
-            title: document.title.split_whitespace().collect::<Vec<_>>().join(" "),
+            title: collapse(&document.title),
             authors: Vec::new(),
             published: None,
             updated: None,
@@ -88,7 +89,7 @@ pub fn questions(queries: &str, qrels: &str) -> Result<Vec<Question>> {
             }
             return Err(Error::new(
                 ErrorKind::Parse,
-                format!("qrels, line {}: {score} is no score", at + 1),
+                format!("qrels, line {}: {score} is not a score", at + 1),
             ));
         };
         if grade > 0 {

@@ -11,7 +11,7 @@ use super::stats::{Difference, holm, paired};
 /// What a comparison says of one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Change {
     /// B is better, and that can be told from chance.
     Better,
     /// B is worse, and that can be told from chance.
@@ -36,7 +36,7 @@ pub struct Row {
     /// p corrected for the number of metrics (Holm).
     pub p_corrected: f64,
     /// What it says.
-    pub verdict: Verdict,
+    pub verdict: Change,
 }
 
 /// A difference counts from this corrected p down.
@@ -72,7 +72,7 @@ pub fn compare(a: &[QuestionResult], b: &[QuestionResult]) -> Vec<Row> {
             n: left.len(),
             difference: paired(&left, &right),
             p_corrected: 1.0,
-            verdict: Verdict::NoDifference,
+            verdict: Change::NoDifference,
         });
     }
     let corrected = holm(&rows.iter().map(|row| row.difference.p).collect::<Vec<_>>());
@@ -80,9 +80,9 @@ pub fn compare(a: &[QuestionResult], b: &[QuestionResult]) -> Vec<Row> {
         row.p_corrected = p;
         let is_better = (row.difference.mean.mean > 0.0) != is_cost(&row.metric);
         row.verdict = match p < ALPHA {
-            false => Verdict::NoDifference,
-            true if is_better => Verdict::Better,
-            true => Verdict::Worse,
+            false => Change::NoDifference,
+            true if is_better => Change::Better,
+            true => Change::Worse,
         };
     }
     rows
@@ -96,9 +96,9 @@ pub fn table(rows: &[Row]) -> String {
     for row in rows {
         let mean = row.difference.mean;
         let verdict = match row.verdict {
-            Verdict::Better => "better".to_owned(),
-            Verdict::Worse => "WORSE".to_owned(),
-            Verdict::NoDifference => format!(
+            Change::Better => "better".to_owned(),
+            Change::Worse => "WORSE".to_owned(),
+            Change::NoDifference => format!(
                 "no difference can be seen with {} questions (one of {:.3} could)",
                 row.n, row.difference.detectable
             ),
@@ -150,7 +150,7 @@ mod tests {
         let a = run((0..40).map(|n| 1 + n % 2));
         let b = run((0..40).map(|n| 4 + n % 2));
         insta::assert_snapshot!(table(&compare(&a, &b)));
-        assert!(compare(&a, &a).iter().all(|row| row.verdict == Verdict::NoDifference));
-        assert!(compare(&b, &a).iter().any(|row| row.verdict == Verdict::Better));
+        assert!(compare(&a, &a).iter().all(|row| row.verdict == Change::NoDifference));
+        assert!(compare(&b, &a).iter().any(|row| row.verdict == Change::Better));
     }
 }

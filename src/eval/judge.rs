@@ -10,15 +10,16 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::run::read_lines;
+use super::run::{mend_lines, read_lines};
 use super::score::QuestionResult;
 use super::set::Question;
 use super::stats::{Estimate, bootstrap, bootstrap_of};
-use crate::answer::Status;
-use crate::domain::{Cancel, Event, Events, Fingerprint, Unit, hex};
-use crate::error::{Error, ErrorKind, Result};
-use crate::prompt::{Template, fence, one_line};
-use crate::seams::{Generator, Prompt, Sampling};
+use crate::answer::AnswerStatus;
+use crate::answer::prompt::{Template, fence};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::collapse;
+use crate::base::{Fingerprint, Watch, hex};
+use crate::infer::{Generator, Prompt, Sampling};
 
 /// The template that wellread ships.
 const PROMPT: &str = include_str!("../../prompts/judge.jinja");
@@ -50,7 +51,7 @@ struct Labelled {
 
 /// What a judge said; a line of the file of verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct Judgement {
     /// The case.
     pub id: String,
     /// Whether the answer states what it should; `None` if the reply was neither yes nor no.
@@ -80,7 +81,7 @@ pub fn cases(questions: &[Question], results: &[QuestionResult]) -> Vec<Case> {
     results
         .iter()
         .filter_map(|result| {
-            let answer = result.answer.as_ref().filter(|it| it.status == Status::Answered)?;
+            let answer = result.answer.as_ref().filter(|it| it.status == AnswerStatus::Answered)?;
             let question = of.get(result.id.as_str())?;
             let any = (!question.any.is_empty()).then(|| question.any.clone());
             let facts: Vec<Vec<String>> = question.facts.iter().cloned().chain(any).collect();
@@ -129,9 +130,13 @@ pub fn template() -> Result<Template> {
 }
 
 fn prompt(template: &Template, case: &Case) -> Result<Prompt> {
+    // The mark of a word's beginning says nothing to a judge.
+    let plain = |form: &String| form.trim_end_matches('*').to_owned();
+    let shown: Vec<Vec<String>> =
+        case.facts.iter().map(|forms| forms.iter().map(plain).collect()).collect();
     template.blocks(&context! {
-        question => one_line(&case.question),
-        facts => &case.facts,
+        question => collapse(&case.question),
+        facts => shown,
         answer => &case.answer,
         fence => fence(&case.question, [case.answer.as_str()]),
     })
@@ -158,39 +163,46 @@ pub fn judge(
     cases: &[Case],
     generator: &mut dyn Generator,
     path: &Path,
-    events: Events<'_>,
-    cancel: &Cancel,
-) -> Result<Vec<Verdict>> {
-    let mut there: HashMap<String, Verdict> = read_lines(path)?
-        .into_iter()
-        .map(|verdict: Verdict| (verdict.id.clone(), verdict))
-        .collect();
+    watch: &Watch<'_>,
+) -> Result<Vec<Judgement>> {
     let cannot = |error| Error::io("cannot write the verdicts", error);
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder).map_err(cannot)?;
     }
     let mut file =
         fs_err::OpenOptions::new().create(true).append(true).open(path).map_err(cannot)?;
+    if file.file().try_lock().is_err() {
+        return Err(Error::new(
+            ErrorKind::Locked,
+            format!("another process is writing {}", path.display()),
+        )
+        .hint("wait for it to end"));
+    }
+    mend_lines(path)?;
+    let mut there: HashMap<String, Judgement> = read_lines(path)?
+        .into_iter()
+        .map(|verdict: Judgement| (verdict.id.clone(), verdict))
+        .collect();
     let model = generator.fingerprint();
     let sampling =
         Sampling { max_tokens: REPLY_TOKENS, temperature: 0.0, seed: 0, stop: Vec::new() };
-    let task = "Judging".to_owned();
+    let task = "Judging";
     let mut verdicts = Vec::new();
     for (at, case) in cases.iter().enumerate() {
-        let (done, total) = (at as u64, cases.len() as u64);
-        events(Event::Progress { task: task.clone(), done, total, unit: Unit::Items });
-        cancel.check()?;
+        watch.progress(task, at, cases.len());
+        watch.cancel.check()?;
         if let Some(verdict) = there.remove(&case.id) {
             verdicts.push(verdict);
             continue;
         }
         let prompt = prompt(template, case)?;
-        let reply = generator.generate(&prompt, &sampling, &mut |_| match cancel.check() {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        })?;
-        cancel.check()?;
-        let verdict = Verdict {
+        let reply =
+            generator.generate(&prompt, &sampling, &mut |_| match watch.cancel.check() {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            })?;
+        watch.cancel.check()?;
+        let verdict = Judgement {
             id: case.id.clone(),
             right: read(&reply.text),
             reply: reply.text,
@@ -203,12 +215,12 @@ pub fn judge(
         file.write_all(line.as_bytes()).and_then(|()| file.sync_data()).map_err(cannot)?;
         verdicts.push(verdict);
     }
-    events(Event::Done { task });
+    watch.done(task);
     Ok(verdicts)
 }
 
 /// How far verdicts agree with what others said of the same cases.
-pub fn agreement(verdicts: &[Verdict], others: &[bool]) -> Agreement {
+pub fn agreement(verdicts: &[Judgement], others: &[bool]) -> Agreement {
     let pairs: Vec<(Option<bool>, bool)> =
         verdicts.iter().map(|verdict| verdict.right).zip(others.iter().copied()).collect();
     let same: Vec<f64> = pairs.iter().map(|(a, b)| f64::from(u8::from(*a == Some(*b)))).collect();
@@ -254,7 +266,7 @@ impl Judged {
         template: &Template,
         judge: Fingerprint,
         agreement_with_people: Agreement,
-        verdicts: &[Verdict],
+        verdicts: &[Judgement],
         by_facts: &[bool],
     ) -> Judged {
         let share = |right: Vec<bool>| {
@@ -302,8 +314,8 @@ impl Judged {
 mod tests {
     use super::*;
 
-    fn verdict(right: Option<bool>) -> Verdict {
-        Verdict {
+    fn verdict(right: Option<bool>) -> Judgement {
+        Judgement {
             id: String::new(),
             right,
             reply: String::new(),

@@ -6,10 +6,10 @@ use plotters::prelude::*;
 use serde::Serialize;
 
 use super::compare::Row;
-use super::run::Manifest;
+use super::run::RunRecord;
 use super::score::{HEADLINE, QuestionResult, Summary};
 use super::stats::Estimate;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 const PAGE: &str = include_str!("report.html");
 const SIZE: (u32, u32) = (460, 260);
@@ -45,7 +45,7 @@ struct Chart {
 /// One run's parts.
 pub struct Run<'a> {
     /// `run.json`.
-    pub manifest: &'a Manifest,
+    pub manifest: &'a RunRecord,
     /// `summary.json`.
     pub summary: &'a Summary,
     /// `results.jsonl`.

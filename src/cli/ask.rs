@@ -1,0 +1,103 @@
+//! `ask` and `search`.
+
+use std::io::Read;
+
+use super::Outcome;
+use super::app::{App, filter, sources_of};
+use super::args::{Ask, Search};
+use super::text;
+use crate::answer::{self, AnswerSentence, AnswerStatus, Said};
+use crate::api::{AnswerShape, SearchShape};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::engine::Question;
+use crate::retrieve::{MAX_QUESTION_BYTES, check_question};
+
+/// The most hits that can be asked for.
+const MAX_LIMIT: usize = 1000;
+
+pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
+    let asked = question(&args.question)?;
+    let asked = check_question(&asked)?;
+    let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
+    let question = Question { text: asked, filter: &filter, sources: &sources };
+    let mut before: Option<AnswerSentence> = None;
+    let outcome = app.watched(|watch| {
+        app.kb()?.ask(&question, watch, &mut |said| {
+            let Said::Sentence(sentence) = said else { return Ok(()) };
+            if app.json {
+                return Ok(());
+            }
+            let separator = answer::separator(before.as_ref(), sentence);
+            before = Some(sentence.clone());
+            app.ui.clear();
+            app.ui.result(&format!("{separator}{}", text::sentence(app.ui.pen, sentence)))
+        })
+    });
+    if before.is_some() {
+        app.ui.result("\n")?;
+    }
+    let answer = outcome?;
+    if app.json {
+        let model = &app.kb()?.config().models.generator;
+        app.ui.json(&AnswerShape::new(asked, model, &answer))?;
+    } else {
+        let pen = app.ui.pen;
+        let mut rest = match answer.status {
+            AnswerStatus::Answered => format!("\n{}", text::sources(pen, &answer)),
+            AnswerStatus::Abstained => text::abstention(pen, &answer),
+        };
+        if args.explain {
+            rest.push_str(&text::explanation(pen, &answer));
+        }
+        app.ui.result(&rest)?;
+        if answer.usage.hits_left_out > 0 {
+            app.ui.status(&format!(
+                "{} further hits did not fit the LLM's context (answer.context_tokens)",
+                answer.usage.hits_left_out
+            ));
+        }
+    }
+    Ok(match answer.status {
+        AnswerStatus::Answered => Outcome::Done,
+        AnswerStatus::Abstained => Outcome::No,
+    })
+}
+
+pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
+    let asked = question(&args.query)?;
+    let asked = check_question(&asked)?;
+    if args.limit == 0 || args.limit > MAX_LIMIT {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("-k is {}; it can be 1 to {MAX_LIMIT}", args.limit),
+        )
+        .hint("wellread search -k 10 …"));
+    }
+    let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
+    let question = Question { text: asked, filter: &filter, sources: &sources };
+    let found = app.watched(|watch| app.kb()?.search(&question, args.limit, watch))?;
+    if app.json {
+        app.ui.json(&SearchShape::new(asked, &found.hits))?;
+    } else {
+        app.ui.result(&text::hits(app.ui.pen, &found.hits))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The question itself, or what standard input says for `-`. No more is read than can be asked.
+fn question(text: &str) -> Result<String> {
+    if text != "-" {
+        return Ok(text.to_owned());
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(16 * MAX_QUESTION_BYTES as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("cannot read the question from standard input", error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        Error::new(ErrorKind::Usage, "the question on standard input is not text")
+            .caused_by(error)
+            .hint("give it in UTF-8")
+    })
+}

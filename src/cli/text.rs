@@ -1,0 +1,283 @@
+//! Results as a reader gets them. Pure.
+
+use std::fmt::Write as _;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::answer::cite::Missing;
+use crate::answer::{AbstainReason, Answer, AnswerSentence, DropReason};
+use crate::base::text::collapse;
+use crate::base::{ArticleMeta, Hit, Warning};
+use crate::cli::ui::{Pen, styles};
+use crate::retrieve::Passage;
+
+/// Hits as text: rank, score, title, heading path, date, link and the beginning of the text.
+pub fn hits(pen: Pen, hits: &[Hit]) -> String {
+    if hits.is_empty() {
+        return "Nothing found.\n".to_owned();
+    }
+    let mut out = String::new();
+    for (at, hit) in hits.iter().enumerate() {
+        let rank = pen.paint(styles::NUMBER, &format!("{:>2}.", at + 1));
+        let _ = writeln!(out, "{rank} {}", place(pen, &hit.article, &hit.heading_path));
+        let mut scores = format!("{:.4}", hit.score);
+        if let Some(dense) = hit.scores.dense {
+            let _ = write!(scores, "  cosine {dense:.3}");
+        }
+        if let Some(sparse) = hit.scores.sparse {
+            let _ = write!(scores, "  BM25 {sparse:.2}");
+        }
+        let _ = writeln!(out, "    {}", pen.paint(styles::ASIDE, &scores));
+        let _ = writeln!(out, "    {}", pen.safe(&shorten(&hit.text, 240)));
+    }
+    out
+}
+
+/// `Title › Heading › Sub-heading (2025-03-04) https://…`.
+pub fn place(pen: Pen, article: &ArticleMeta, heading_path: &[String]) -> String {
+    let mut text = pen.paint(styles::TITLE, &pen.safe(&collapse(&article.title)));
+    for heading in heading_path {
+        let _ = write!(text, " › {}", pen.safe(&collapse(heading)));
+    }
+    if let Some(at) = article.published {
+        let _ = write!(text, " ({})", at.strftime("%Y-%m-%d"));
+    }
+    if let Some(url) = &article.url {
+        let _ = write!(text, " {}", pen.paint(styles::ASIDE, &pen.safe(url)));
+    }
+    text
+}
+
+/// One sentence of a streamed answer, with its marks.
+pub fn sentence(pen: Pen, sentence: &AnswerSentence) -> String {
+    let marks: String = sentence.citations.iter().map(|n| format!("[{n}]")).collect();
+    format!("{} {}", pen.safe(&sentence.text), pen.paint(styles::NUMBER, &marks))
+}
+
+/// What stands under an answer: each cited passage, in the order of its number.
+pub fn sources(pen: Pen, answer: &Answer) -> String {
+    let mut out = String::new();
+    for passage in answer.passages.iter().filter(|passage| {
+        answer.sentences.iter().any(|sentence| sentence.citations.contains(&passage.n))
+    }) {
+        let _ = writeln!(out, "{}", numbered(pen, passage));
+    }
+    out
+}
+
+fn numbered(pen: Pen, passage: &Passage) -> String {
+    let n = pen.paint(styles::NUMBER, &format!("[{}]", passage.n));
+    format!("{n} {}", place(pen, &passage.article, &passage.heading_path))
+}
+
+/// What is said when the articles don't answer: why, and the nearest sections to read.
+pub fn abstention(pen: Pen, answer: &Answer) -> String {
+    let why = match answer.abstain_reason {
+        Some(AbstainReason::NothingFound) | None => "nothing in them is about this",
+        Some(AbstainReason::LowConfidence) => "no section is near enough to the question",
+        Some(AbstainReason::Declined) => "the nearest sections don't answer the question",
+        Some(AbstainReason::Unsupported) => {
+            "what the LLM wrote could not be found in the nearest sections"
+        }
+    };
+    let mut out = format!("{} ({why}).\n", pen.paint(styles::TITLE, "The articles don't say"));
+    if !answer.passages.is_empty() {
+        out.push_str("\nNearest sections:\n");
+        for passage in &answer.passages {
+            let _ = writeln!(out, "  {}", place(pen, &passage.article, &passage.heading_path));
+        }
+    }
+    out
+}
+
+/// What `--explain` adds: the passages as the LLM had them, what was dropped and why, and figures.
+pub fn explanation(pen: Pen, answer: &Answer) -> String {
+    let mut out = format!("\n{}\n", pen.paint(styles::TITLE, "Passages"));
+    for passage in &answer.passages {
+        let _ = writeln!(out, "{}", numbered(pen, passage));
+        for line in pen.safe(passage.text.trim()).lines() {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    if !answer.dropped.is_empty() {
+        let _ = writeln!(out, "\n{}", pen.paint(styles::TITLE, "Dropped"));
+        for sentence in &answer.dropped {
+            let _ =
+                writeln!(out, "  {} — {}", pen.safe(&sentence.text), why_dropped(&sentence.why));
+        }
+    }
+    let _ = writeln!(
+        out,
+        "\nconfidence {:.3}; {} prompt tokens, {} tokens generated, {} hits left out; first text after {} ms, all after {} ms",
+        answer.confidence,
+        answer.usage.prompt_tokens,
+        answer.usage.completion_tokens,
+        answer.usage.hits_left_out,
+        answer.timings.first_token_ms,
+        answer.timings.total_ms,
+    );
+    out
+}
+
+fn why_dropped(why: &DropReason) -> String {
+    match why {
+        DropReason::Unsupported(Missing::Figure(figure)) => {
+            format!("no passage has the figure {figure}")
+        }
+        DropReason::Unsupported(Missing::Name(name)) => format!("no passage has the name {name}"),
+        DropReason::Unsupported(Missing::Negation) => "the passage says the opposite".to_owned(),
+        DropReason::Unsupported(Missing::Subject(word)) => {
+            format!("the passage that says this does not speak of \"{word}\"")
+        }
+        DropReason::Unsupported(Missing::Words) => "no passage says this".to_owned(),
+        DropReason::Unsupported(Missing::Content) => "it says nothing".to_owned(),
+        DropReason::Declines => "it says that the passages don't answer".to_owned(),
+        DropReason::Repeated => "it was said before".to_owned(),
+        DropReason::Unfinished => "it was cut off by answer.max_tokens".to_owned(),
+    }
+}
+
+/// A warning as a user reads it.
+pub fn warning(warning: &Warning) -> String {
+    match warning {
+        Warning::IndexBusy { holder } => {
+            format!("another wellread (process {holder}) is writing the index; waiting for it")
+        }
+        Warning::Source { source, what } => format!("{source}: {what}"),
+        Warning::NoArticles(source) => format!("{source} holds no articles"),
+        Warning::LeftOut { source, what } => format!("left out of {source}: {what}"),
+        Warning::NoText(title) => format!("\"{title}\" has no text that could be indexed"),
+        Warning::NotIndexed { title, why } => {
+            format!("\"{title}\" was left out of the index: {why}")
+        }
+        Warning::Pending(1) => {
+            "1 article has changed since the index was made; `wellread sync` indexes it".to_owned()
+        }
+        Warning::Pending(count) => format!(
+            "{count} articles have changed since the index was made; `wellread sync` indexes them"
+        ),
+        Warning::Rebuilding(why) => format!("{why}; building the index anew"),
+        Warning::TooManyListed { listed, read } => {
+            format!("{listed} feeds are listed; the first {read} are read")
+        }
+        Warning::Model(what) => what.clone(),
+        Warning::Question { id, why } => format!("{id}: {why}"),
+    }
+}
+
+/// The beginning of a text on one line, at most `width` characters as readers count them.
+pub fn shorten(text: &str, width: usize) -> String {
+    let line = collapse(text);
+    let mut graphemes = line.graphemes(true);
+    let beginning: String = graphemes.by_ref().take(width).collect();
+    if graphemes.next().is_some() { format!("{}…", beginning.trim_end()) } else { beginning }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::cite::Evidence;
+    use crate::answer::{AnswerStatus, DroppedSentence, Timings, Usage};
+    use crate::api::SearchShape;
+    use crate::base::{ArticleId, ChunkId, DocumentId, Scores, SourceId};
+    use crate::infer::Finish;
+
+    fn meta() -> ArticleMeta {
+        ArticleMeta {
+            id: ArticleId("00ff00ff00ff00ff".into()),
+            source: SourceId("feed.xml".into()),
+            other_sources: vec![],
+            url: Some("https://example.org/p/varnish".into()),
+            title: "Varnish\u{202e} and\npatience".into(),
+            authors: vec!["Ida Holm".into()],
+            published: "2025-03-04T05:06:07Z".parse().ok(),
+            tags: vec!["boats".into()],
+        }
+    }
+
+    fn answer(status: AnswerStatus) -> Answer {
+        let passage = Passage {
+            n: 1,
+            article: meta(),
+            revision: 1,
+            document: DocumentId("d".into()),
+            section: 0,
+            heading_path: vec!["Coats".into(), "Drying".into()],
+            range: 0..30,
+            text: "Each coat dried for two days.\nNever in the rain.".into(),
+            score: 0.05,
+        };
+        let sentence = AnswerSentence {
+            text: "Each coat dried for two days.".into(),
+            citations: vec![1],
+            evidence: vec![Evidence { n: 1, range: 0..30, coverage: 1.0 }],
+        };
+        let answered = status == AnswerStatus::Answered;
+        Answer {
+            status,
+            abstain_reason: (!answered).then_some(AbstainReason::LowConfidence),
+            answer: if answered { crate::answer::marked(&sentence) } else { String::new() },
+            sentences: if answered { vec![sentence] } else { vec![] },
+            dropped: vec![DroppedSentence {
+                text: "It cost $7.".into(),
+                why: DropReason::Unsupported(Missing::Figure("7".into())),
+            }],
+            passages: vec![passage.clone(), Passage { n: 2, ..passage }],
+            confidence: 0.61,
+            usage: Usage { prompt_tokens: 400, completion_tokens: 12, hits_left_out: 3 },
+            timings: Timings {
+                retrieval_ms: 9,
+                prepared_ms: 900,
+                first_token_ms: 4000,
+                total_ms: 5000,
+            },
+            finish: answered.then_some(Finish::Stop),
+            prompt_hash: "abc".into(),
+            model: answered.then(|| "m".into()),
+        }
+    }
+
+    const TERMINAL: Pen = Pen { color: false, escape: true };
+
+    #[test]
+    fn an_answer_with_its_sources() {
+        let answer = answer(AnswerStatus::Answered);
+        let text: String =
+            answer.sentences.iter().map(|s| sentence(TERMINAL, s) + "\n").collect::<String>()
+                + "\n"
+                + &sources(TERMINAL, &answer)
+                + &explanation(TERMINAL, &answer);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn an_abstention_names_the_nearest_sections() {
+        insta::assert_snapshot!(abstention(TERMINAL, &answer(AnswerStatus::Abstained)));
+    }
+
+    #[test]
+    fn hits_as_text_and_json() {
+        let hit = Hit {
+            chunk_id: ChunkId(uuid::Uuid::from_u128(7)),
+            article: meta(),
+            revision: 2,
+            document: DocumentId("d".into()),
+            section: 1,
+            ordinal: 3,
+            heading_path: vec!["Coats".into()],
+            range: 10..20,
+            text: "word ".repeat(100),
+            score: 0.0321,
+            scores: Scores { dense: Some(0.5), sparse: Some(3.25) },
+        };
+        insta::assert_snapshot!("hits_text", hits(TERMINAL, std::slice::from_ref(&hit)));
+        insta::assert_json_snapshot!("hits_json", SearchShape::new("varnish", &[hit]));
+        assert_eq!(hits(TERMINAL, &[]), "Nothing found.\n");
+    }
+
+    #[test]
+    fn a_text_is_shortened_by_what_readers_count() {
+        assert_eq!(shorten("a  b\nc", 5), "a b c");
+        assert_eq!(shorten("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}e\u{301}…");
+    }
+}

@@ -1,0 +1,149 @@
+//! The models of the settings, fetched and loaded.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use super::KnowledgeBase;
+use crate::answer::prompt::Template;
+use crate::base::Watch;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
+use crate::infer::llm::Llm;
+use crate::infer::{Embedder, Generator};
+use crate::models::{self, Choice, Manifest, Resolver};
+
+impl KnowledgeBase {
+    /// The models that are known by name.
+    ///
+    /// # Errors
+    /// If a manifest can't be read.
+    pub fn manifests(&self) -> Result<Vec<Manifest>> {
+        let folder = &self.config().models.manifests;
+        models::manifests((!folder.is_empty()).then(|| Path::new(folder)))
+    }
+
+    /// What finds and fetches models' files.
+    pub fn resolver(&self) -> Resolver {
+        Resolver::new(self.places().cache.clone(), self.config().offline)
+    }
+
+    fn embedder_manifest(&self) -> Result<Manifest> {
+        let manifests = self.manifests()?;
+        models::find(&manifests, &self.config().models.embedder).cloned()
+    }
+
+    /// What decides the vectors of the settings' embedder; nothing is loaded for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if it is not known, or is no embedder.
+    pub(super) fn embedder_spec(&self) -> Result<EmbedderSpec> {
+        let manifest = self.embedder_manifest()?;
+        let Some(facts) = &manifest.embedder else {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("the model {} is not an embedder", manifest.name),
+            )
+            .hint("`wellread models list` shows what each model is for"));
+        };
+        Ok(EmbedderSpec {
+            name: manifest.name.clone(),
+            sha256: manifest.file("weights").map(|file| file.sha256.clone()).unwrap_or_default(),
+            dimensions: facts.dimensions,
+            max_tokens: facts.max_tokens,
+            pooling: facts.pooling,
+            query_prefix: facts.query_prefix.clone(),
+            passage_prefix: facts.passage_prefix.clone(),
+        })
+    }
+
+    /// The embedder of the settings, fetched if it is not here, and kept.
+    ///
+    /// # Errors
+    /// If it can't be had or loaded.
+    pub fn embedder(&self, watch: &Watch<'_>) -> Result<Arc<dyn Embedder>> {
+        let mut kept = self.parts.embedder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(embedder) = kept.as_ref() {
+            return Ok(Arc::clone(embedder));
+        }
+        let spec = self.embedder_spec()?;
+        let manifest = self.embedder_manifest()?;
+        let resolved = self.resolver().resolve(&manifest, watch.events, watch.cancel)?;
+        let files = EmbedderFiles {
+            weights: resolved.path("weights")?.to_owned(),
+            tokenizer: resolved.path("tokenizer")?.to_owned(),
+            config: resolved.path("config")?.to_owned(),
+        };
+        let embedder: Arc<dyn Embedder> = Arc::new(BertEmbedder::load(spec, &files)?);
+        *kept = Some(Arc::clone(&embedder));
+        Ok(embedder)
+    }
+
+    /// Whether the LLM of the settings can be meant at all; it is loaded only when it is needed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if no model is called so, [`ErrorKind::NotFound`] if its file is not
+    /// there.
+    pub fn check_llm(&self) -> Result<()> {
+        match Choice::parse(&self.config().models.generator)? {
+            Choice::Manifest(name) => models::find(&self.manifests()?, &name).map(|_| ()),
+            Choice::Path(path) if !path.is_file() => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("the model {} is not there", path.display()),
+            )
+            .hint("check the path; `wellread models list` shows the models known by name")),
+            Choice::Path(_) | Choice::Hub { .. } => Ok(()),
+        }
+    }
+
+    /// Uses an LLM, named as in `models.generator` (that of the settings if `None`), once those who
+    /// came before are done with it. It is fetched and loaded if it is not there, and kept.
+    ///
+    /// # Errors
+    /// If it can't be had or loaded, the caller is stopped, or `use_it` fails.
+    pub fn with_llm<T>(
+        &self,
+        name: Option<&str>,
+        watch: &Watch<'_>,
+        use_it: impl FnOnce(&mut dyn Generator) -> Result<T>,
+    ) -> Result<T> {
+        let name = name.unwrap_or(&self.config().models.generator);
+        let load = || self.load_llm(name, watch);
+        self.parts.llm.with(name, watch.cancel, load, use_it)
+    }
+
+    fn load_llm(&self, name: &str, watch: &Watch<'_>) -> Result<Box<dyn Generator>> {
+        let choice = Choice::parse(name)?;
+        let file = self.resolver().resolve_choice(
+            &choice,
+            &self.manifests()?,
+            watch.events,
+            watch.cancel,
+        )?;
+        watch.status(format!("Loading {}", file.name));
+        // A file given by its path is known by its size: hashing a gigabyte takes as long as
+        // loading it.
+        let identity = match &file.sha256 {
+            Some(sha256) => sha256.clone(),
+            None => {
+                let size = fs_err::metadata(&file.path).map(|meta| meta.len()).unwrap_or(0);
+                format!("size-{size}")
+            }
+        };
+        Ok(Box::new(Llm::load(&file.path, &file.name, &identity)?))
+    }
+
+    /// The prompt template of the settings.
+    ///
+    /// # Errors
+    /// If it can't be read or is not a template.
+    pub fn template(&self) -> Result<Template> {
+        let path = &self.config().models.prompt;
+        if path.is_empty() {
+            return Template::shipped();
+        }
+        let source = fs_err::read_to_string(path).map_err(|error| {
+            Error::io("cannot read the prompt template", error).hint("check models.prompt")
+        })?;
+        Template::new(path, &source)
+    }
+}

@@ -1,0 +1,15 @@
+//! Evaluation: question sets, metrics, statistics, runs and their reports. It sees every stage of
+//! the flow from the outside.
+
+pub mod beir;
+pub mod canaries;
+pub mod compare;
+pub mod facts;
+pub mod gold;
+pub mod judge;
+pub mod metrics;
+pub mod report;
+pub mod run;
+pub mod score;
+pub mod set;
+pub mod stats;
