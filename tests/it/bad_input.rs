@@ -144,11 +144,31 @@ fn a_data_folder_that_cannot_be_written_is_named() {
 #[test]
 fn a_read_only_cache_serves_what_is_in_it_and_says_so_otherwise() {
     let wellread = Wellread::new();
-    let cache = wellread.dir.path().join("cache");
-    std::fs::create_dir(&cache).unwrap();
+    let (empty, full) = (wellread.dir.path().join("empty"), wellread.dir.path().join("full"));
+    std::fs::create_dir(&empty).unwrap();
+    let model = full.join("all-minilm-l6-v2");
+    copy_folder(&models_cache().join("all-minilm-l6-v2"), &model);
     wellread.file("good.xml", feed(&item(1, "Gluing a joint", GOOD)));
-    let wellread = wellread.env("WELLREAD_CACHE", &cache.display().to_string());
-    as_nobody(&wellread, &cache, 0o555, |ran| ran.is_clear_error("cache"), &["add", "good.xml"]);
+    let wellread = wellread.env("WELLREAD_CACHE", &empty.display().to_string());
+    as_nobody(&wellread, &empty, 0o555, |ran| ran.is_clear_error("cache"), &["add", "good.xml"]);
+
+    let wellread = wellread.env("WELLREAD_CACHE", &full.display().to_string());
+    let served = |ran: &Ran| assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    set_mode(&model, 0o555);
+    as_nobody(&wellread, &full, 0o555, served, &["--offline", "add", "good.xml"]);
+    as_nobody(
+        &wellread,
+        &full,
+        0o555,
+        served,
+        &["--offline", "search", "how long does glue harden"],
+    );
+    set_mode(&model, 0o755);
+}
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// Runs the binary as a user that owns nothing, with `locked` at `mode` (a test may run as root,
@@ -160,15 +180,14 @@ fn as_nobody(
     check: impl Fn(&Ran),
     args: &[&str],
 ) {
-    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     let root = wellread.dir.path();
     // SAFETY-free way to know who runs: a file made here belongs to them.
     let is_root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(root).unwrap()) == 0;
     let binary = root.join("wellread-copy");
     std::fs::copy(env!("CARGO_BIN_EXE_wellread"), &binary).unwrap();
-    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o777)).unwrap();
-    std::fs::set_permissions(locked, std::fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(root, 0o777);
+    set_mode(locked, mode);
     let template = wellread.command(args);
     let mut command = std::process::Command::new(&binary);
     command.env_clear().args(args).current_dir(root).stdin(Stdio::null());
@@ -177,7 +196,7 @@ fn as_nobody(
         command.uid(65_534).gid(65_534);
     }
     let ran = ran(command.output().unwrap());
-    std::fs::set_permissions(locked, std::fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(locked, 0o755);
     check(&ran);
 }
 

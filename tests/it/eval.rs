@@ -53,6 +53,11 @@ fn the_sample_set_passes_its_gate_and_a_higher_one_not() {
     }
     assert_eq!(page.matches("<svg").count(), 4);
 
+    // It is for all questions of the set, not for some.
+    wellread.fails(&[&run[..], &[&gate, "--limit", "3"]].concat(), "the gate is for all questions");
+    let dev = wellread.file("dev.toml", "[questions]\nsplit = \"dev\"\n\"section hit@1\" = 0.1\n");
+    wellread.fails(&[&run[..], &[&dev]].concat(), "the split dev of questions");
+
     let high = wellread.file("high.toml", "[questions]\n\"section hit@1\" = 0.999\n");
     let ran = wellread.run(&[&run[..], &[&high]].concat());
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
@@ -83,6 +88,60 @@ fn a_run_killed_again_and_again_ends_with_the_same_summary() {
     assert_ne!(resumed["run"], fresh["run"]);
     assert_eq!(summary(&resumed), summary(&fresh));
     assert_ne!(whole["run"], fresh["run"]);
+}
+
+/// A line that is being written is left alone by who only looks.
+#[test]
+fn looking_at_a_run_in_progress_changes_nothing_in_it() {
+    let wellread = Wellread::new();
+    let (set, feed) = (sample_set(), sample_feed());
+    let run = ["eval", "run", &set, "--source", &feed, "--retrieval-only"];
+    let done = wellread.json(&run);
+    let folder = std::path::PathBuf::from(done["run"].as_str().unwrap());
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    let results = folder.join("results.jsonl");
+    let mut torn = std::fs::read(&results).unwrap();
+    torn.truncate(torn.len() - 20);
+    std::fs::write(&results, &torn).unwrap();
+    assert_eq!(wellread.json(&["eval", "list"])["runs"][0]["state"], "29 of 30");
+    let name = folder.display().to_string();
+    wellread.fails(&["eval", "show", &name], "not complete");
+    wellread.fails(&["eval", "compare", &name, &name], "not complete");
+    assert_eq!(std::fs::read(&results).unwrap(), torn);
+    // Its owner mends it, and ends with the same summary.
+    let resumed = wellread.json(&run);
+    assert_eq!(resumed["run"], done["run"]);
+    assert_eq!(resumed["summary"], done["summary"]);
+}
+
+/// Half a run by one build and half by another would be of neither.
+#[test]
+fn another_build_of_the_program_begins_a_run_of_its_own() {
+    let wellread = Wellread::new();
+    let (set, feed) = (sample_set(), sample_feed());
+    let run = ["--json", "eval", "run", &set, "--source", &feed, "--retrieval-only"];
+    let done: Value = serde_json::from_str(&wellread.succeeds(&run)).unwrap();
+    let folder = std::path::Path::new(done["run"].as_str().unwrap());
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    // The same program but for a byte after its end is another file.
+    let copy = wellread.dir.path().join("wellread-other");
+    let mut bytes = std::fs::read(env!("CARGO_BIN_EXE_wellread")).unwrap();
+    bytes.push(0);
+    std::fs::write(&copy, bytes).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&copy, mode).unwrap();
+    let template = wellread.command(&run);
+    let mut other = Command::new(&copy);
+    other.args(run).env_clear().current_dir(wellread.dir.path());
+    other.envs(template.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let ran = ran(other.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("another build"), "{}", ran.stderr);
+    let fresh: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_ne!(fresh["run"], done["run"]);
+    // The build that began it goes on with it.
+    let resumed: Value = serde_json::from_str(&wellread.succeeds(&run)).unwrap();
+    assert_eq!(resumed["run"], done["run"]);
 }
 
 #[test]
@@ -315,7 +374,7 @@ fn metrics_agree_with_the_reference_implementation() {
     let pip = Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--target"])
         .arg(&packages)
-        .arg("ir-measures")
+        .args(["ir-measures==0.4.3", "pytrec-eval-terrier==0.5.11"])
         .status();
     assert!(pip.is_ok_and(|status| status.success()), "ir-measures can't be installed by pip");
     let script = "import ir_measures as m, json, sys\n\

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use wellread::domain::{ArticleId, Filter};
-use wellread::seams::{Query, Select, Store};
-use wellread::store::edge::{EdgeOptions, EdgeStore};
+use wellread::base::{ArticleId, Filter};
+use wellread::index::edge::{EdgeOptions, EdgeStore};
+use wellread::index::store::{Query, Select, Store};
 
+use crate::contract::scanned;
 use crate::support::*;
 
 /// The folder of the live generation's shard.
@@ -31,7 +32,7 @@ fn verify_finds_what_is_missing_foreign_or_wrong_and_repairs_it() {
     assert!(sound["chunks"].as_u64().unwrap() > 50 && sound["vectors"].as_u64().unwrap() > 50);
 
     let mut store = EdgeStore::open(&shard(&wellread)).unwrap();
-    let points = store.scan(&Select::All).unwrap();
+    let points = scanned(&store, &Select::All);
     let articles: std::collections::BTreeSet<ArticleId> =
         points.iter().map(|point| point.article_id.clone()).collect();
     let mut articles = articles.into_iter();
@@ -40,7 +41,7 @@ fn verify_finds_what_is_missing_foreign_or_wrong_and_repairs_it() {
     // Another article's points where they have no business, and one with a vector of its own.
     let foreign = crate::contract::point(77, "foreign", "what nobody wrote", 384);
     store.upsert(&[foreign]).unwrap();
-    let of_turned = store.scan(&Select::Article(turned.clone())).unwrap();
+    let of_turned = scanned(&store, &Select::Article(turned.clone()));
     let mut wrong = crate::contract::point(1, &turned.0, "turned round", 384);
     for stored in &of_turned {
         wrong.chunk.id = stored.chunk_id;
@@ -102,7 +103,7 @@ fn a_backup_restored_elsewhere_gives_the_same_hits() {
     let damage = |name: &str, bytes: &[u8]| {
         let third = Wellread::small();
         let path = third.file(name, bytes);
-        third.fails(&["index", "restore", &path], "the backup");
+        third.fails(&["index", "restore", &path], "backup");
         let left: Vec<_> = std::fs::read_dir(third.data())
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
             .unwrap_or_default();
@@ -121,11 +122,14 @@ fn a_backup_restored_elsewhere_gives_the_same_hits() {
             // It was a byte that says nothing, as that of a file's date.
             assert_eq!(hits(&third, "steam"), hits(&wellread, "steam"));
         } else {
-            ran.is_clear_error("the backup");
+            ran.is_clear_error("backup");
             refused += 1;
         }
     }
     assert!(refused > 0);
+    // A list without end, and an entry that is larger than the list says.
+    let endless = format!("{{\"format\":1,\"version\":\"{}\"", "x".repeat(33 << 20));
+    damage("endless.zip", &crate::read::zip_of(&[("backup.json", endless.as_bytes())]));
     let list = |path: &str| {
         format!(
             "{{\"format\":1,\"version\":\"0\",\"created\":\"2025-01-01T00:00:00Z\",\
@@ -136,6 +140,9 @@ fn a_backup_restored_elsewhere_gives_the_same_hits() {
         let zip = crate::read::zip_of(&[(path, b"x"), ("backup.json", list(path).as_bytes())]);
         damage("leads-out.zip", &zip);
     }
+    let larger =
+        [("library.sqlite", &b"more"[..]), ("backup.json", &list("library.sqlite").into_bytes())];
+    damage("larger.zip", &crate::read::zip_of(&larger));
 }
 
 #[test]
@@ -143,13 +150,18 @@ fn a_rebuild_that_finds_less_is_not_made_live() {
     let wellread = Wellread::small();
     wellread.succeeds(&["add", &sample_feed()]);
     let before = wellread.json(&["index", "status"])["live"].clone();
-    // It finds exactly as much: asked to find more, it is refused.
-    let stderr =
-        wellread.fails(&["index", "rebuild", "--set", "index.tolerance=-0.01"], "not made live");
+    // Golden questions ask for sections by their headings; without them fewer are found.
+    let worse = ["index", "rebuild", "--set", "chunk.heading_path=none"];
+    let stderr = wellread.fails(&worse, "not made live");
     assert!(stderr.contains("golden questions"), "{stderr}");
     assert_eq!(wellread.json(&["index", "status"])["live"], before);
+    hits(&wellread, "glue");
     wellread.succeeds(&["index", "rebuild"]);
-    assert_ne!(wellread.json(&["index", "status"])["live"], before);
+    let same = wellread.json(&["index", "status"])["live"].clone();
+    assert_ne!(same, before);
+    let [command, rebuild, set, heading_path] = worse;
+    wellread.succeeds(&[command, rebuild, set, heading_path, set, "index.tolerance=1"]);
+    assert_ne!(wellread.json(&["index", "status"])["live"], same);
 }
 
 #[test]
@@ -210,13 +222,16 @@ fn many_machines_embed_and_one_takes_it_all_in() {
     };
     assert_eq!(ids(&hits(&fresh, "how long does the glue harden")), ids(&wanted));
     let broken = fresh.file("broken.bin", &std::fs::read(&files[0]).unwrap()[..5000]);
-    fresh.fails(&["embed", "--take", &broken], "no whole file of vectors");
+    fresh.fails(&["embed", "--take", &broken], "not a complete file of vectors");
     fresh.fails(&["embed", &files[0]], "is not said");
 }
 
 /// Reads a source into the library of a data folder, and makes no index.
 fn read_without_index(wellread: &Wellread, source: &str) {
-    use wellread::{fetch, html, library, sync};
+    use wellread::document::html;
+    use wellread::engine::sync;
+    use wellread::library;
+    use wellread::source::fetch;
     std::fs::create_dir_all(wellread.data()).unwrap();
     let library = library::Library::open(&wellread.data().join("library.sqlite")).unwrap();
     let reading = sync::Reading {
@@ -225,7 +240,7 @@ fn read_without_index(wellread: &Wellread, source: &str) {
         clean: &html::CleanOptions::default(),
         offline: true,
         events: &|_| {},
-        cancel: &wellread::domain::Cancel::default(),
+        cancel: &wellread::base::Cancel::default(),
     };
     sync::sync_source(&reading, &fetch::Source::parse(source).unwrap()).unwrap();
 }
@@ -236,7 +251,7 @@ fn a_newer_schema_is_refused_with_a_way_out() {
     wellread.succeeds(&["add", &sample_feed()]);
     let record = shard(&wellread).parent().unwrap().join("generation.json");
     let text = std::fs::read_to_string(&record).unwrap();
-    std::fs::write(&record, text.replace("\"schema\":1", "\"schema\":99")).unwrap();
+    std::fs::write(&record, text.replace("\"schema\":2", "\"schema\":99")).unwrap();
     let stderr = wellread.fails(&["search", "glue"], "newer wellread");
     assert!(stderr.contains("index rebuild"), "{stderr}");
     std::fs::write(shard(&wellread).parent().unwrap().join("../current"), "g000777").unwrap();
@@ -315,7 +330,7 @@ fn a_clock_that_was_set_back_changes_nothing() {
 fn a_build_in_parts_holds_every_point_once() {
     const POINTS: u128 = 40_000;
     let dir = tempfile::tempdir().unwrap();
-    let shape = wellread::store::Shape { dimensions: 384 };
+    let shape = wellread::index::store::Shape { dimensions: 384 };
     let mut store = EdgeStore::create(dir.path(), &shape, &EdgeOptions::default()).unwrap();
     let made = |n: u128| {
         let mut point =
@@ -333,11 +348,11 @@ fn a_build_in_parts_holds_every_point_once() {
         let id = made(n).chunk.id;
         let found = store.search(&Query::Dense(made(n).dense), &Filter::default(), 3).unwrap();
         assert_eq!(found[0].chunk_id, id);
-        let words = wellread::bm25::query(&format!("number{n}"));
+        let words = wellread::document::terms::query(&format!("number{n}"));
         let found = store.search(&Query::Sparse(words), &Filter::default(), 3).unwrap();
         assert_eq!((found.len(), found[0].chunk_id), (1, id));
     };
-    assert_eq!(store.scan(&Select::All).unwrap().len(), POINTS as usize);
+    assert_eq!(scanned(&store, &Select::All).len(), POINTS as usize);
     for n in [0, 1, 16_383, 16_384, 32_767, 32_768, 39_999] {
         check(&store, n);
     }
@@ -346,7 +361,7 @@ fn a_build_in_parts_holds_every_point_once() {
     store.flush().unwrap();
     drop(store);
     let store = EdgeStore::open_reader(dir.path()).unwrap();
-    assert_eq!(store.scan(&Select::All).unwrap().len(), POINTS as usize + 1 - 10);
+    assert_eq!(scanned(&store, &Select::All).len(), POINTS as usize + 1 - 10);
     check(&store, POINTS);
     check(&store, 5);
     let config = std::fs::read_to_string(dir.path().join("edge_config.json")).unwrap();
@@ -362,7 +377,32 @@ fn a_data_folder_of_schema_1_is_read() {
     wellread.succeeds(&["index", "restore", &kept]);
     let found = hits(&wellread, "how long does the glue harden");
     assert!(found[0]["text"].as_str().unwrap().contains("four hours"), "{found}");
-    assert_eq!(wellread.json(&["articles"])["articles"].as_array().unwrap().len(), 2);
+    let articles = wellread.json(&["articles"]);
+    assert_eq!(articles["articles"].as_array().unwrap().len(), 2);
+    // Its articles are read under any settings, cleaned so before or not.
+    let id = articles["articles"][0]["id"].as_str().unwrap();
+    let shown = wellread.json(&["show", id]);
+    assert_ne!(shown["sections"], serde_json::json!([]));
+    let other = wellread.json(&["show", id, "--set", "clean.boilerplate=false"]);
+    assert_eq!(other["id"], shown["id"]);
+}
+
+#[test]
+fn a_generation_of_schema_1_is_built_anew_and_nothing_is_embedded_for_it() {
+    let wellread = Wellread::small();
+    let kept = project("tests/data/backup_schema_1.zip").display().to_string();
+    wellread.succeeds(&["index", "restore", &kept]);
+    let before = wellread.json(&["index", "status"]);
+    assert_eq!(before["generations"][0]["schema"], 1);
+    let built = wellread.json(&["index", "rebuild"]);
+    assert_eq!((&built["articles"], &built["embedded"]), (&2.into(), &0.into()), "{built}");
+    let after = wellread.json(&["index", "status"]);
+    let live = after["generations"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&live["id"], &live["schema"]), (&after["live"], &2.into()));
+    assert_eq!(after["vectors"], before["vectors"]);
+    assert_eq!(wellread.json(&["index", "verify"])["damaged"], serde_json::json!([]));
+    let found = hits(&wellread, "how long does the glue harden");
+    assert!(found[0]["text"].as_str().unwrap().contains("four hours"), "{found}");
 }
 
 /// Eight readers ask without a pause while ten generations are built.
@@ -421,7 +461,13 @@ fn writes_that_fail_leave_the_live_index_and_nothing_half() {
     }
     assert!(failed >= 6, "{failed}");
     // A folder that can't be written to at all: it is read as before.
-    assert_eq!(wellread.json(&["index", "status"])["live"].is_string(), live.is_string());
+    let after = wellread.json(&["index", "status"]);
+    let last = |status: &serde_json::Value| {
+        let generations = status["generations"].as_array().unwrap();
+        generations.last().unwrap()["id"].clone()
+    };
+    assert_eq!(after["live"], last(&after));
+    assert!(after["live"].as_str() >= live.as_str(), "{live} {after}");
     wellread.succeeds(&["index", "prune"]);
     assert_eq!(orphans(&wellread.data().join("index")), Vec::<PathBuf>::new());
 }

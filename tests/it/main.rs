@@ -1,13 +1,17 @@
 //! The tests on the real binary, models and stores; one program, so that it is linked once.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr)]
 
 mod answers;
 mod bad_input;
 mod contract;
+mod engine;
 mod eval;
+mod generations;
 mod index;
+mod levels;
 mod qdrant;
 mod read;
+mod safety;
 mod server;
 mod sources;
 mod support;

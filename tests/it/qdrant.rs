@@ -1,5 +1,6 @@
 //! Qdrant's gRPC protocol over loopback, for tests: the server traits that `qdrant-client`
-//! generates, over `qdrant-edge` shards. What a real server does beyond what wellread asks of it
+//! generates, over `qdrant-edge` shards, as many as a collection is made with; each counts and ranks
+//! its own points, as on a real cluster. What a real server does beyond what wellread asks of it
 //! (clusters, snapshots, other kinds of queries) is answered with "unimplemented".
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use qdrant_client::qdrant::{
     self as grpc, alias_operations, collections_server, condition, r#match, point_id,
-    points_selector, points_server, query, vector, vector_input, vectors, vectors_config,
-    with_payload_selector,
+    points_selector, points_server, query, vector, vector_input, vector_output, vectors,
+    vectors_config, vectors_output, with_payload_selector, with_vectors_selector,
 };
 use qdrant_edge as edge;
 use serde_json::{Value, json};
@@ -35,14 +36,31 @@ struct State {
     /// How many writes fail then.
     failures: AtomicUsize,
     writes: AtomicUsize,
+    /// The payload fields that scans without vectors asked for; `None`: all.
+    scanned: Mutex<Vec<Option<Vec<String>>>>,
     /// Last: shards are written when they are dropped.
     dir: tempfile::TempDir,
 }
 
 struct Collection {
-    shard: edge::EdgeShard,
+    shards: Vec<edge::EdgeShard>,
     created: grpc::CreateCollection,
     path: PathBuf,
+}
+
+impl Collection {
+    /// The shard that a point lies in.
+    fn place(&self, id: &edge::PointId) -> usize {
+        let number = match id {
+            edge::PointId::Uuid(id) => id.as_u128() ^ (id.as_u128() >> 61),
+            edge::PointId::NumId(n) => u128::from(*n),
+        };
+        (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 17) as usize % self.shards.len()
+    }
+
+    fn update_all(&self, operation: &edge::UpdateOperation) -> Result<(), String> {
+        self.shards.iter().try_for_each(|shard| shard.update(operation.clone()).map_err(said))
+    }
 }
 
 impl QdrantServer {
@@ -59,6 +77,7 @@ impl QdrantServer {
             fail_after: AtomicUsize::new(0),
             failures: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
+            scanned: Mutex::default(),
         });
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
@@ -106,6 +125,17 @@ impl QdrantServer {
     /// What a collection was made with.
     pub fn created(&self, name: &str) -> grpc::CreateCollection {
         self.state.collections.lock().unwrap()[name].created.clone()
+    }
+
+    /// The payload fields that each scan since the last call asked for; `None`: all.
+    pub fn scanned(&self) -> Vec<Option<Vec<String>>> {
+        std::mem::take(&mut self.state.scanned.lock().unwrap())
+    }
+
+    /// How many points a collection has in each of its shards.
+    pub fn shards(&self, name: &str) -> Vec<usize> {
+        let all = self.state.collections.lock().unwrap();
+        all[name].shards.iter().map(|shard| shard.info().points_count).collect()
     }
 
     /// After `writes` more writes, `count` of them are answered with "unavailable".
@@ -202,6 +232,33 @@ fn grpc_payload(payload: Option<edge::Payload>) -> HashMap<String, grpc::Value> 
     entries.map(|(key, value)| (key, grpc::Value::from(value))).collect()
 }
 
+fn grpc_vectors(vectors: edge::VectorStructInternal) -> grpc::VectorsOutput {
+    let edge::VectorStructInternal::Named(named) = vectors else {
+        return grpc::VectorsOutput::default();
+    };
+    let output = |vector| match vector {
+        edge::VectorInternal::Dense(data) => {
+            vector_output::Vector::Dense(grpc::DenseVector { data })
+        }
+        edge::VectorInternal::Sparse(sparse) => {
+            let (indices, values) = (sparse.indices, sparse.values);
+            vector_output::Vector::Sparse(grpc::SparseVector { values, indices })
+        }
+        edge::VectorInternal::MultiDense(_) => {
+            vector_output::Vector::Dense(grpc::DenseVector::default())
+        }
+    };
+    let vectors = named
+        .into_iter()
+        .map(|(name, vector)| {
+            let vector = Some(output(vector));
+            (name, grpc::VectorOutput { vector, ..Default::default() })
+        })
+        .collect();
+    let named = vectors_output::VectorsOptions::Vectors(grpc::NamedVectorsOutput { vectors });
+    grpc::VectorsOutput { vectors_options: Some(named) }
+}
+
 fn instant(at: Option<grpc::Timestamp>) -> Option<Value> {
     let at = at?;
     let at = jiff::Timestamp::new(at.seconds, at.nanos).unwrap();
@@ -278,8 +335,11 @@ fn config_of(request: &grpc::CreateCollection) -> Result<edge::EdgeConfig, Strin
         let params = edge::EdgeVectorParamsBuilder::new(size, edge::Distance::Cosine).build();
         config = config.vector(name, params);
     }
-    for name in request.sparse_vectors_config.iter().flat_map(|config| config.map.keys()) {
-        let params = edge::EdgeSparseVectorParamsBuilder::new().modifier(edge::Modifier::Idf);
+    for (name, wanted) in request.sparse_vectors_config.iter().flat_map(|config| &config.map) {
+        let mut params = edge::EdgeSparseVectorParamsBuilder::new();
+        if wanted.modifier() == grpc::Modifier::Idf {
+            params = params.modifier(edge::Modifier::Idf);
+        }
         config = config.sparse_vector(name, params.build());
     }
     Ok(config.build())
@@ -322,7 +382,8 @@ impl collections_server::Collections for Service {
         self.allow(&request)?;
         let name = request.into_inner().collection_name;
         let (created, points) = self.with(&name, |collection| {
-            let points = collection.shard.info().points_count;
+            let counts = collection.shards.iter().map(|shard| shard.info().points_count);
+            let points: usize = counts.sum();
             Ok((collection.created.clone(), points))
         })?;
         let params = grpc::CollectionParams {
@@ -370,10 +431,15 @@ impl collections_server::Collections for Service {
         }
         let path = self.0.dir.path().join(&name);
         let config = config_of(&created).map_err(Status::invalid_argument)?;
-        std::fs::create_dir_all(&path)?;
-        let shard = edge::EdgeShard::new(&path, config)
-            .map_err(|error| Status::internal(error.to_string()))?;
-        all.insert(name, Collection { shard, created, path });
+        let mut shards = Vec::new();
+        for number in 0..created.shard_number.unwrap_or(1) {
+            let path = path.join(number.to_string());
+            std::fs::create_dir_all(&path)?;
+            let shard = edge::EdgeShard::new(&path, config.clone())
+                .map_err(|error| Status::internal(error.to_string()))?;
+            shards.push(shard);
+        }
+        all.insert(name, Collection { shards, created, path });
         Ok(Response::new(grpc::CollectionOperationResponse { result: true, time: 0.0 }))
     }
 
@@ -386,8 +452,8 @@ impl collections_server::Collections for Service {
         let gone = self.0.collections.lock().unwrap().remove(&name);
         self.0.aliases.lock().unwrap().retain(|_, target| *target != name);
         let result = gone.is_some();
-        if let Some(Collection { shard, path, .. }) = gone {
-            drop(shard);
+        if let Some(Collection { shards, path, .. }) = gone {
+            drop(shards);
             let _ = std::fs::remove_dir_all(path);
         }
         Ok(Response::new(grpc::CollectionOperationResponse { result, time: 0.0 }))
@@ -468,11 +534,18 @@ impl points_server::Points for Service {
         self.write()?;
         let request = request.into_inner();
         self.with(&request.collection_name, |collection| {
-            let points: Result<Vec<edge::PointStructPersisted>, String> =
-                request.points.into_iter().map(|point| point_of(point).map(Into::into)).collect();
-            let insert = edge::PointInsertOperations::PointsList(points?);
-            let operation = edge::PointOperations::UpsertPoints(insert);
-            collection.shard.update(edge::UpdateOperation::PointOperation(operation)).map_err(said)
+            let mut of_shards: Vec<Vec<edge::PointStructPersisted>> = Vec::new();
+            of_shards.resize_with(collection.shards.len(), Vec::new);
+            for point in request.points {
+                let id = point_id_of(point.id.clone())?;
+                of_shards[collection.place(&id)].push(point_of(point)?.into());
+            }
+            for (shard, points) in collection.shards.iter().zip(of_shards) {
+                let insert = edge::PointInsertOperations::PointsList(points);
+                let operation = edge::PointOperations::UpsertPoints(insert);
+                shard.update(edge::UpdateOperation::PointOperation(operation)).map_err(said)?;
+            }
+            Ok(())
         })?;
         Ok(done())
     }
@@ -497,7 +570,7 @@ impl points_server::Points for Service {
                 }
                 None => return Err("nothing is selected".to_owned()),
             };
-            collection.shard.update(edge::UpdateOperation::PointOperation(operation)).map_err(said)
+            collection.update_all(&edge::UpdateOperation::PointOperation(operation))
         })?;
         Ok(done())
     }
@@ -522,10 +595,7 @@ impl points_server::Points for Service {
                 field_schema: Some(serde_json::from_value(schema).map_err(said)?),
             };
             let operation = edge::FieldIndexOperations::CreateIndex(index);
-            collection
-                .shard
-                .update(edge::UpdateOperation::FieldIndexOperation(operation))
-                .map_err(said)
+            collection.update_all(&edge::UpdateOperation::FieldIndexOperation(operation))
         })?;
         Ok(done())
     }
@@ -534,36 +604,66 @@ impl points_server::Points for Service {
         self.allow(&request)?;
         let request = request.into_inner();
         let with_payload = request.with_payload.and_then(|with| with.selector_options);
-        let with_payload = !matches!(
-            with_payload,
-            None | Some(with_payload_selector::SelectorOptions::Enable(false))
-        );
+        let with_payload = match with_payload {
+            None | Some(with_payload_selector::SelectorOptions::Enable(false)) => Some(vec![]),
+            Some(with_payload_selector::SelectorOptions::Enable(true)) => None,
+            Some(with_payload_selector::SelectorOptions::Include(include)) => Some(include.fields),
+            Some(other) => return Err(Status::unimplemented(format!("{other:?}"))),
+        };
+        let with_vectors = request.with_vectors.and_then(|with| with.selector_options);
+        let with_vectors =
+            matches!(with_vectors, Some(with_vectors_selector::SelectorOptions::Enable(true)));
+        if !with_vectors {
+            self.0.scanned.lock().unwrap().push(with_payload.clone());
+        }
+        let limit = request.limit.map_or(10, |limit| limit as usize);
         self.with(&request.collection_name, |collection| {
-            let (records, next) = collection
-                .shard
-                .scroll(edge::ScrollRequest {
-                    offset: match request.offset {
-                        Some(id) => Some(point_id_of(Some(id))?),
-                        None => None,
-                    },
-                    limit: request.limit.map(|limit| limit as usize),
-                    filter: filter_of(request.filter)?,
-                    with_payload: Some(edge::WithPayloadInterface::Bool(with_payload)),
-                    with_vector: edge::WithVector::Bool(false),
-                    order_by: None,
-                })
-                .map_err(said)?;
+            let mut records = Vec::new();
+            for shard in &collection.shards {
+                let (found, next) = shard
+                    .scroll(edge::ScrollRequest {
+                        offset: request
+                            .offset
+                            .clone()
+                            .map(|id| point_id_of(Some(id)))
+                            .transpose()?,
+                        limit: Some(limit),
+                        filter: filter_of(request.filter.clone())?,
+                        with_payload: Some(edge::WithPayloadInterface::Bool(true)),
+                        with_vector: edge::WithVector::Bool(with_vectors),
+                        order_by: None,
+                    })
+                    .map_err(said)?;
+                records.extend(found);
+                // One more than is asked for says where the next page begins.
+                if let Some(next) = next {
+                    let next = shard.retrieve(
+                        &[next],
+                        Some(edge::WithPayloadInterface::Bool(true)),
+                        Some(edge::WithVector::Bool(with_vectors)),
+                    );
+                    records.extend(next.map_err(said)?);
+                }
+            }
+            records.sort_by_key(|record| record.id);
+            let next = records.get(limit).map(|record| grpc_id(record.id));
+            records.truncate(limit);
             let result = records
                 .into_iter()
-                .map(|record| grpc::RetrievedPoint {
-                    id: Some(grpc_id(record.id)),
-                    payload: grpc_payload(record.payload),
-                    ..Default::default()
+                .map(|record| {
+                    let mut payload = grpc_payload(record.payload);
+                    if let Some(fields) = &with_payload {
+                        payload.retain(|field, _| fields.contains(field));
+                    }
+                    let vectors = record.vector.map(grpc_vectors);
+                    let id = Some(grpc_id(record.id));
+                    grpc::RetrievedPoint { id, payload, vectors, ..Default::default() }
                 })
                 .collect();
+            let next_page_offset = next;
             Ok(Response::new(grpc::ScrollResponse {
                 result,
-                next_page_offset: next.map(grpc_id),
+                next_page_offset,
                 ..Default::default()
             }))
         })
@@ -573,10 +673,12 @@ impl points_server::Points for Service {
         self.allow(&request)?;
         let request = request.into_inner();
         self.with(&request.collection_name, |collection| {
-            let count = collection
-                .shard
-                .count(edge::CountRequest { filter: filter_of(request.filter)?, exact: true })
-                .map_err(said)?;
+            let mut count = 0;
+            for shard in &collection.shards {
+                let filter = filter_of(request.filter.clone())?;
+                let wanted = edge::CountRequest { filter, exact: true };
+                count += shard.count(wanted).map_err(said)?;
+            }
             let result = Some(grpc::CountResult { count: count as u64 });
             Ok(Response::new(grpc::CountResponse { result, ..Default::default() }))
         })
@@ -602,16 +704,18 @@ impl points_server::Points for Service {
                 }
                 other => return Err(format!("a vector that is not known: {other:?}")),
             };
-            let nearest = edge::NamedQuery { query: vector, using: request.using };
             let exact = request.params.is_some_and(|params| params.exact.unwrap_or(false));
-            let found = collection
-                .shard
-                .query(edge::QueryRequest {
+            let limit = request.limit.unwrap_or(10) as usize;
+            let mut found = Vec::new();
+            for shard in &collection.shards {
+                let (query, using) = (vector.clone(), request.using.clone());
+                let nearest = edge::NamedQuery { query, using };
+                let of_shard = shard.query(edge::QueryRequest {
                     prefetches: Vec::new(),
                     query: Some(edge::ScoringQuery::Vector(edge::QueryEnum::Nearest(nearest))),
-                    filter: filter_of(request.filter)?,
+                    filter: filter_of(request.filter.clone())?,
                     score_threshold: None,
-                    limit: request.limit.unwrap_or(10) as usize,
+                    limit,
                     offset: 0,
                     params: exact.then(|| edge::SearchParams {
                         exact: true,
@@ -619,8 +723,11 @@ impl points_server::Points for Service {
                     }),
                     with_vector: edge::WithVector::Bool(false),
                     with_payload: edge::WithPayloadInterface::Bool(true),
-                })
-                .map_err(said)?;
+                });
+                found.extend(of_shard.map_err(said)?);
+            }
+            found.sort_by(|a, b| b.score.total_cmp(&a.score));
+            found.truncate(limit);
             let result = found
                 .into_iter()
                 .map(|point| grpc::ScoredPoint {

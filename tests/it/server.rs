@@ -1,17 +1,16 @@
 //! The index on a Qdrant server, as a user meets it: moved there and back, with keys, and with a
 //! server that fails.
 
-use wellread::domain::{Filter, Hit};
+use wellread::base::{Filter, Hit};
+use wellread::index::edge::EdgeOptions;
+use wellread::index::server::{Server, ServerOptions, ServerStore};
+use wellread::index::store::Shape;
+use wellread::index::{Index, Opened};
+use wellread::infer::Embedder;
 use wellread::retrieve::{self, RetrievalOptions};
-use wellread::seams::Store;
-use wellread::store::Shape;
-use wellread::store::edge::EdgeStore;
-use wellread::store::server::{Server, ServerOptions, ServerStore};
 
 use crate::qdrant::QdrantServer;
 use crate::support::*;
-
-const SHAPE: Shape = Shape { dimensions: 384 };
 
 fn hits(wellread: &Wellread, query: &str) -> serde_json::Value {
     wellread.json(&["search", "-k", "10", query])["hits"].clone()
@@ -29,6 +28,18 @@ fn questions(path: &str) -> Vec<String> {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .map(|question| question["question"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// The index of a data folder, on a server if it is given with its alias.
+fn index_of(wellread: &Wellread, server: Option<(&str, &str)>) -> Index {
+    let options = |alias: &str| ServerOptions { alias: alias.to_owned(), ..Default::default() };
+    let server = server.map(|(url, alias)| (url.to_owned(), options(alias)));
+    Index::new(wellread.data().join("index"), server, EdgeOptions::default())
+}
+
+fn search(index: &Opened, embedder: &dyn Embedder, question: &str) -> Vec<Hit> {
+    let (filter, retrieval) = (Filter::default(), RetrievalOptions::default());
+    retrieve::search(index, embedder, question, &filter, &retrieval, 10).unwrap().hits
 }
 
 fn agree(embedded: &[Hit], server: &[Hit], question: &str) {
@@ -53,9 +64,11 @@ fn from_embedded_to_server_and_back_every_hit_is_kept() {
         let wellread = Wellread::small().env("WELLREAD_STORE_SERVER_ALIAS", &alias);
         wellread.succeeds(&["add", &feed]);
         let before = hits(&wellread, "how long does it take");
-        let embedded_shard = crate::index::shard(&wellread);
+        let embedded = index_of(&wellread, None).open_any().unwrap();
 
-        let on_server = wellread.env("WELLREAD_STORE_URL", &server.url);
+        let on_server = wellread
+            .env("WELLREAD_STORE_URL", &server.url)
+            .env("WELLREAD_STORE_SERVER_SHARDS", "4");
         let pushed = on_server.json(&["index", "push"]);
         assert_eq!(pushed["embedded"], 0, "{pushed}");
         assert_eq!(hits(&on_server, "how long does it take"), before);
@@ -63,20 +76,19 @@ fn from_embedded_to_server_and_back_every_hit_is_kept() {
         let id = live(&on_server);
         assert_eq!(server.alias(&alias), Some(format!("{alias}-{id}")));
 
-        // All questions, by the embedded generation before it and by the server.
-        let embedded = EdgeStore::open_reader(&embedded_shard).unwrap();
-        let options = ServerOptions { alias, exact: true, ..ServerOptions::default() };
-        let store = ServerStore::open(Server::connect(&server.url, &options).unwrap(), &id, &SHAPE)
-            .unwrap();
-        let search = |store: &dyn Store, question: &str| {
-            let filter = Filter::default();
-            let retrieval = RetrievalOptions::default();
-            retrieve::search(store, &embedder, question, &filter, &retrieval, 10).unwrap()
-        };
+        // All questions, by the embedded generation before it and by the server, with its default
+        // settings but for the shards.
+        assert!(server.shards(&format!("{alias}-{id}")).iter().all(|points| *points > 0));
+        let store = index_of(&on_server, Some((&server.url, &alias))).open_any().unwrap();
+        assert_eq!(store.generation.id, id);
         let questions = questions(set);
         assert!(questions.len() >= 30);
         for question in &questions {
-            agree(&search(&embedded, question), &search(&store, question), question);
+            agree(
+                &search(&embedded, &embedder, question),
+                &search(&store, &embedder, question),
+                question,
+            );
         }
         drop((embedded, store));
 

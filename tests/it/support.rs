@@ -212,7 +212,7 @@ pub fn signal(child: &Child, name: &str) {
 #[track_caller]
 pub fn is_valid(schema: &str, document: &serde_json::Value) {
     let mut schemas = boon::Schemas::new();
-    let path = project(&format!("src/schema/{schema}.json")).display().to_string();
+    let path = project(&format!("src/api/schema/{schema}.json")).display().to_string();
     let index = boon::Compiler::new().compile(&path, &mut schemas).expect("a schema");
     if let Err(error) = schemas.validate(document, index) {
         panic!("{error:#}\n{document:#}");
