@@ -9,19 +9,26 @@
 //!
 //! Vectors are drawn around 2,000 centres, so that neighbours are about as near as those of
 //! texts; sparse vectors have 40 terms by Zipf's law. Every figure is from a process of its own.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::disallowed_methods,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use wellread::domain::{
-    ArticleId, ArticleMeta, Chunk, ChunkId, Filter, Point, SourceId, SparseVector,
+use wellread::base::{
+    ArticleId, ArticleMeta, Chunk, ChunkId, DocumentId, Filter, Point, SourceId, SparseVector,
 };
-use wellread::seams::{Query, Store};
-use wellread::store::Shape;
-use wellread::store::edge::{EdgeOptions, EdgeStore};
+use wellread::index::edge::{EdgeOptions, EdgeStore};
+use wellread::index::store::Shape;
+use wellread::index::store::{Query, Store};
+use wellread::infer::{Embedder, Purpose};
 
 const DIMENSIONS: usize = 384;
 const CENTRES: u64 = 2_000;
@@ -89,8 +96,10 @@ fn point(n: u64) -> Point {
             tags: vec![format!("t{}", n % 20)],
         },
         revision: 1,
+        document: DocumentId(format!("{n:032x}")),
         dense: vector(n, 0.7),
         sparse: terms(n, 40),
+        length: 60,
     }
 }
 
@@ -221,11 +230,11 @@ fn start(dir: &Path, size: u64) -> Value {
     let manifest = wellread::models::find(&manifests, "all-minilm-l6-v2").unwrap();
     let facts = manifest.embedder.clone().unwrap();
     let resolver = wellread::models::Resolver::new(cache, true);
-    let cancel = wellread::domain::Cancel::default();
+    let cancel = wellread::base::Cancel::default();
     let resolved = resolver.resolve(manifest, &|_| {}, &cancel).unwrap();
     let path = |role| resolved.path(role).unwrap().to_owned();
-    let embedder = wellread::embed::BertEmbedder::load(
-        wellread::embed::EmbedderSpec {
+    let embedder = wellread::infer::bert::BertEmbedder::load(
+        wellread::infer::bert::EmbedderSpec {
             name: manifest.name.clone(),
             sha256: String::new(),
             dimensions: facts.dimensions,
@@ -234,7 +243,7 @@ fn start(dir: &Path, size: u64) -> Value {
             query_prefix: facts.query_prefix,
             passage_prefix: facts.passage_prefix,
         },
-        &wellread::embed::EmbedderFiles {
+        &wellread::infer::bert::EmbedderFiles {
             weights: path("weights"),
             tokenizer: path("tokenizer"),
             config: path("config"),
@@ -242,12 +251,13 @@ fn start(dir: &Path, size: u64) -> Value {
     )
     .unwrap();
     let store = EdgeStore::open_reader(dir).unwrap();
-    let retrieval = wellread::retrieve::RetrievalOptions::default();
     let filter = Filter::default();
     let question = format!("what does chunk {} say?", size / 2);
-    let hits =
-        wellread::retrieve::search(&store, &embedder, &question, &filter, &retrieval, 10).unwrap();
-    json!({ "hits": hits.len() })
+    let vector = embedder.embed(&[&question], Purpose::Query).unwrap().remove(0);
+    let dense = store.search(&Query::Dense(vector), &filter, CANDIDATES).unwrap();
+    let words = wellread::document::terms::query(&question);
+    let sparse = store.search(&Query::Sparse(words), &filter, CANDIDATES).unwrap();
+    json!({ "hits": dense.len() + sparse.len() })
 }
 
 /// Runs a part in a process of its own, and gives back what it says with its seconds.
