@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use super::layout::damaged;
+use super::damaged;
 use crate::base::SparseVector;
 use crate::base::error::{Error, Result};
 use crate::document::terms;

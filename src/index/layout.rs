@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frequencies::Frequencies;
-use super::{Generation, HeldArticles, SCHEMA};
+use super::{Generation, HeldArticles, SCHEMA, damaged};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::files::{self, sync_dir};
 use crate::base::{Cancel, Event, Events, Warning};
@@ -33,12 +33,6 @@ pub(super) struct Held {
 /// The right to make generations; it ends with its holder.
 pub(super) struct Writer {
     _lock: File,
-}
-
-/// The error of an index whose files are not as they were written.
-pub(super) fn damaged(what: &str) -> Error {
-    Error::new(ErrorKind::Index, format!("the index is damaged: {what}"))
-        .hint("run `wellread index rebuild`; the library has everything that it needs")
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {

@@ -363,3 +363,9 @@ fn check_schema(generation: &Generation) -> Result<()> {
          again",
     ))
 }
+
+/// The error of an index whose files are not as they were written.
+fn damaged(what: &str) -> Error {
+    Error::new(ErrorKind::Index, format!("the index is damaged: {what}"))
+        .hint("run `wellread index rebuild`; the library has everything that it needs")
+}

@@ -30,7 +30,7 @@ pub(super) fn continued(parent: &Path, path: &Path, bytes: u64) -> Result<DeltaW
     let cannot = |error| Error::io("cannot write the index", error);
     let length = fs_err::metadata(parent).map_err(cannot)?.len();
     if length < bytes {
-        return Err(layout::damaged(&format!("{} is cut short", parent.display())));
+        return Err(super::damaged(&format!("{} is cut short", parent.display())));
     }
     if length == bytes {
         layout::link_or_copy(parent, path)?;

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use rusqlite::Transaction;
 
 use super::clean::{
-    CLEANED, Cleaning, NEWEST, Newest, Parsed, body, changed, changes, clean_articles, cleaned,
-    cleaned_of, newest, newest_columns, newest_of, state,
+    CLEANED, NEWEST, Newest, Parsed, body, changed, changes, clean_articles, cleaned, cleaned_of,
+    newest, newest_columns, newest_of, state,
 };
+use super::cleaning::Cleaning;
 use super::identity::content_hash;
 use super::learn::{hash_of, learned, to_keys};
 use super::{Library, Sql};

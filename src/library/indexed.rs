@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Library;
-use super::clean::Cleaning;
+use super::cleaning::Cleaning;
 use super::ensure;
 use crate::base::ArticleId;
 use crate::base::error::Result;

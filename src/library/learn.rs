@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
-use super::clean::Cleaning;
+use super::cleaning::Cleaning;
 use super::{Sql, damaged};
 use crate::base::{ArticleId, SourceId, hex};
 use crate::document::html::{self, Repeated};

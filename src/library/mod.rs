@@ -15,6 +15,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 
 mod articles;
 mod clean;
+mod cleaning;
 mod documents;
 mod ensure;
 mod finder;

@@ -8,7 +8,8 @@ use rusqlite::{Transaction, params};
 use serde::Serialize;
 
 use super::articles::extent;
-use super::clean::{self, Cleaning};
+use super::clean;
+use super::cleaning::Cleaning;
 use super::finder::Finder;
 use super::identity::{self, Item, Marks};
 use super::{Library, Sql, from_json, to_json, to_micros};

@@ -223,7 +223,7 @@ fn many_machines_embed_and_one_takes_it_all_in() {
     assert_eq!(ids(&hits(&fresh, "how long does the glue harden")), ids(&wanted));
     let broken = fresh.file("broken.bin", &std::fs::read(&files[0]).unwrap()[..5000]);
     fresh.fails(&["embed", "--take", &broken], "not a complete file of vectors");
-    fresh.fails(&["embed", &files[0]], "is not said");
+    fresh.fails(&["embed", &files[0]], "say what to do");
 }
 
 /// Reads a source into the library of a data folder, and makes no index.

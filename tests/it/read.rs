@@ -730,7 +730,8 @@ fn a_hundred_thousand_items_and_ten_thousand_levels_are_read_in_bounds() {
         panic!()
     };
     kept(&article);
-    assert!(start.elapsed() < Duration::from_secs(20));
+    // A bound that only a cost that grows out of hand exceeds, on whatever machine.
+    assert!(start.elapsed() < Duration::from_secs(90));
 }
 
 #[test]

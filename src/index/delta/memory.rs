@@ -9,8 +9,8 @@ use super::{HEAD, Heading, POINT, Parts, Record, numbers, parse};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, Chunk, Filter, Hit, SparseVector};
 use crate::document::terms;
+use crate::index::damaged;
 use crate::index::frequencies::checksum;
-use crate::index::layout::damaged;
 use crate::index::payload;
 use crate::index::store::{Query, Stored, ranked};
 

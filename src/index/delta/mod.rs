@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, ArticleMeta, Chunk, ChunkId, DocumentId, Point};
 use crate::document::terms::{self, Terms};
+use crate::index::damaged;
 use crate::index::frequencies::checksum;
-use crate::index::layout::damaged;
 
 pub(super) use memory::Delta;
 
