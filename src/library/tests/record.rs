@@ -211,14 +211,18 @@ fn a_feed_that_gives_all_items_one_guid_goes_by_link() {
 
 proptest! {
     /// Whatever a feed does with GUIDs, links and texts: every text that it ever had is kept, and
-    /// what it has now is found at newest revisions.
+    /// what it has now is found at newest revisions. Read again, a feed whose items always had GUIDs
+    /// of their own brings nothing new.
     #[test]
     fn no_text_is_lost(
         reads in proptest::collection::vec(
             proptest::collection::vec((0..3u8, 0..3u8, 0..3u8, 0..4u8), 0..5), 1..6)
     ) {
         let home = Home::new();
+        let mut is_plain = true;
         for read in reads {
+            let guids: std::collections::BTreeSet<u8> = read.iter().map(|(guid, ..)| *guid).collect();
+            is_plain &= !guids.contains(&0) && guids.len() == read.len();
             let items: Vec<Item> = read.iter().map(|(guid, link, title, text)| {
                 let mut item = item("x", 1, &format!("<p>Text {text}.</p>"));
                 item.article.guid = (*guid > 0).then(|| format!("g{guid}"));
@@ -237,7 +241,8 @@ proptest! {
                 prop_assert!(kept, "{} {}", item.article.title, item.article.content.raw());
             }
             let again = home.read(FEED, &items);
-            prop_assert!(again.added.is_empty() && again.changed.is_empty(), "{:?}", again);
+            let brings_nothing = again.added.is_empty() && again.changed.is_empty();
+            prop_assert!(brings_nothing || !is_plain, "{:?}", again);
         }
     }
 }
