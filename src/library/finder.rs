@@ -1,6 +1,6 @@
 //! Which articles of the library the items of a source are.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -8,12 +8,9 @@ use super::Sql;
 use super::identity::{self, Item, Marks};
 use crate::base::{ArticleId, SourceId};
 
-/// Articles at a content hash that a source carries under a GUID, or under none. `CROSS JOIN` keeps
-/// SQLite from walking all of a source's articles without a GUID for each item.
-pub(super) const AS_IT_WAS: &str = "SELECT a.id, a.url FROM revisions r
-     CROSS JOIN articles a ON a.id = r.article_id AND a.revision = r.revision
-     CROSS JOIN memberships m ON m.source_id = ?2 AND m.article_id = a.id
-     WHERE r.hash = ?1 AND m.guid IS ?3 ORDER BY m.seq";
+/// Articles that a source carried last with a content hash under a GUID, or under none.
+pub(super) const AS_IT_WAS: &str = "SELECT article_id, url FROM memberships
+     WHERE hash = ?1 AND source_id = ?2 AND guid IS ?3 ORDER BY seq";
 
 /// Which articles the items of a source may be.
 pub(super) struct Finder<'a> {
@@ -23,8 +20,10 @@ pub(super) struct Finder<'a> {
     guids: HashSet<&'a str>,
     /// GUIDs that stand on different texts, with how many.
     pub(super) shared: BTreeMap<&'a str, usize>,
-    /// Articles with the GUID and text of an item of such a GUID: no other is they.
-    reserved: HashSet<ArticleId>,
+    /// What each item was when the source last carried it just so.
+    was: Vec<Option<ArticleId>>,
+    /// Articles that items still are, with their hash: no other text is they.
+    reserved: HashMap<ArticleId, &'a str>,
 }
 
 /// An article that a source carries under a GUID.
@@ -41,7 +40,7 @@ impl<'a> Finder<'a> {
         source: &'a SourceId,
         items: &'a [Item],
         marks: &'a [Marks],
-        hashes: &[String],
+        hashes: &'a [String],
     ) -> Sql<Finder<'a>> {
         let guids = items.iter().filter_map(|item| item.article.guid.as_deref()).collect();
         let mut texts: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
@@ -51,15 +50,22 @@ impl<'a> Finder<'a> {
             }
         }
         let shared = texts.iter().map(|(guid, texts)| (*guid, texts.len())).collect();
-        let mut finder = Finder { tx, source, guids, shared, reserved: HashSet::new() };
-        for (guid, texts) in texts {
-            for known in finder.under(guid)? {
-                if texts.contains(&*known.hash) {
-                    finder.reserved.insert(known.id);
-                }
-            }
+        let (was, reserved) = (Vec::new(), HashMap::new());
+        let mut finder = Finder { tx, source, guids, shared, was, reserved };
+        for (item, hash) in items.iter().zip(hashes) {
+            let was = finder.as_it_was(item, hash)?;
+            finder.reserved.extend(was.clone().map(|id| (id, &**hash)));
+            finder.was.push(was);
         }
         Ok(finder)
+    }
+
+    /// The order to take the items in: first those that are what they were, so that an article
+    /// stays theirs when others have the same text.
+    pub(super) fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.was.len()).collect();
+        order.sort_by_key(|at| self.was[*at].is_none());
+        order
     }
 
     /// The articles that the source carries under a GUID, as they are now.
@@ -90,8 +96,26 @@ impl<'a> Finder<'a> {
             .optional()
     }
 
-    /// The articles that an item may be, strongest mark first.
-    pub(super) fn candidates(&self, item: &Item, marks: &Marks, hash: &str) -> Sql<Vec<ArticleId>> {
+    /// The articles that the item at `at` may be, strongest first: the one that it was, unless it
+    /// is a file, which is what it is by its place; then those of its marks.
+    pub(super) fn candidates(
+        &self,
+        at: usize,
+        item: &Item,
+        marks: &Marks,
+        hash: &str,
+    ) -> Sql<Vec<ArticleId>> {
+        let was = self.was[at].clone();
+        let (first, last) = if marks.place.is_none() { (was, None) } else { (None, was) };
+        let mut found: Vec<ArticleId> = first.into_iter().collect();
+        found.extend(self.marked(item, marks, hash)?);
+        found.extend(last);
+        found.retain(|id| self.reserved.get(id).is_none_or(|text| *text == hash));
+        Ok(found)
+    }
+
+    /// The articles that the marks of an item name, strongest mark first.
+    fn marked(&self, item: &Item, marks: &Marks, hash: &str) -> Sql<Vec<ArticleId>> {
         let mut found = Vec::new();
         let under = match &marks.own_guid {
             Some(guid) => self.under(guid)?,
@@ -133,12 +157,10 @@ impl<'a> Finder<'a> {
         if marks.guid.is_empty() && marks.url.is_none() {
             found.extend(self.holder(&marks.content)?);
         }
-        // An item whose marks all name others is still the one that it was.
-        found.extend(self.as_it_was(item, hash)?);
         Ok(found)
     }
 
-    /// The article that this source carries with an item's text under its GUID and link.
+    /// The article that this source carried last with an item's text under its GUID and link.
     fn as_it_was(&self, item: &Item, hash: &str) -> Sql<Option<ArticleId>> {
         let link = item.article.url.as_deref().and_then(identity::url_key);
         let mut statement = self.tx.prepare_cached(AS_IT_WAS)?;
@@ -167,7 +189,7 @@ impl<'a> Finder<'a> {
             return Some(known.id.clone());
         }
         let free: Vec<&&UnderGuid> =
-            under.iter().filter(|known| !self.reserved.contains(&known.id)).collect();
+            under.iter().filter(|known| !self.reserved.contains_key(&known.id)).collect();
         let titled: Vec<&&&UnderGuid> =
             free.iter().filter(|known| known.title == item.article.title).collect();
         match (titled.as_slice(), free.as_slice()) {

@@ -151,10 +151,11 @@ fn take_in(
              of its own"
         ));
     }
-    for ((item, marks), hash) in found.items.iter().zip(&all_marks).zip(&hashes) {
+    for at in finder.order() {
+        let (item, marks, hash) = (&found.items[at], &all_marks[at], &hashes[at]);
         // One that another item is already, with another text, is not this one.
         let mut same = None;
-        for id in finder.candidates(item, marks, hash)? {
+        for id in finder.candidates(at, item, marks, hash)? {
             if claimed.get(&id).is_none_or(|other| other == hash) {
                 same = Some(id);
                 break;
@@ -181,7 +182,7 @@ fn take_in(
             }
         };
         put_marks(tx, &id, marks)?;
-        put_membership(tx, source, &id, item, now)?;
+        put_membership(tx, source, &id, item, hash, now)?;
         ids.push(id.clone());
         claimed.insert(id, hash.clone());
     }
@@ -351,14 +352,18 @@ fn put_membership(
     source: &SourceId,
     id: &ArticleId,
     item: &Item,
+    hash: &str,
     now: Timestamp,
 ) -> Sql<()> {
+    let article = &item.article;
+    let url = article.url.as_deref().and_then(identity::canonical_url);
     tx.prepare_cached(
-        "INSERT INTO memberships (source_id, article_id, guid, first_seen, last_seen)
-         VALUES (?1, ?2, ?3, ?4, ?4)
+        "INSERT INTO memberships (source_id, article_id, guid, url, hash, first_seen, last_seen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
          ON CONFLICT (source_id, article_id)
-             DO UPDATE SET guid = excluded.guid, last_seen = excluded.last_seen",
+             DO UPDATE SET guid = excluded.guid, url = excluded.url, hash = excluded.hash,
+                 last_seen = excluded.last_seen",
     )?
-    .execute(params![source.0, id.0, item.article.guid, to_micros(now)])?;
+    .execute(params![source.0, id.0, article.guid, url, hash, to_micros(now)])?;
     Ok(())
 }

@@ -13,6 +13,13 @@ UPDATE revisions SET is_empty = 1 WHERE trim(body, ' ' || char(9, 10, 11, 12, 13
 ALTER TABLE revisions DROP COLUMN body;
 CREATE INDEX revisions_by_hash ON revisions (hash);
 CREATE INDEX memberships_by_guid ON memberships (guid, source_id);
+-- Link and content hash of the item that the source carried last.
+ALTER TABLE memberships ADD COLUMN url TEXT;
+ALTER TABLE memberships ADD COLUMN hash TEXT;
+UPDATE memberships SET (url, hash) =
+    (SELECT a.url, r.hash FROM articles a JOIN revisions r ON r.article_id = a.id
+         AND r.revision = a.revision WHERE a.id = memberships.article_id);
+CREATE INDEX memberships_by_hash ON memberships (hash, source_id);
 
 -- Cleaned documents, by the hash of what they hold; see `documents.rs` for the format.
 CREATE TABLE documents (

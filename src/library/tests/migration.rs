@@ -136,7 +136,8 @@ fn the_backup_of_schema_1_opens_whole() {
         "SELECT * FROM articles ORDER BY id",
         "SELECT article_id, revision, title, format, hash, extent, seen_at FROM revisions
          ORDER BY 1, 2",
-        "SELECT * FROM memberships ORDER BY seq",
+        "SELECT seq, source_id, article_id, guid, first_seen, last_seen FROM memberships
+         ORDER BY seq",
         "SELECT * FROM marks ORDER BY 1",
         "SELECT * FROM vectors ORDER BY 1, 2",
     ];
@@ -146,6 +147,14 @@ fn the_backup_of_schema_1_opens_whole() {
     let library = Library::open(&path).unwrap();
     assert_eq!(kept.map(&rows).to_vec(), before);
     assert_eq!(rows("SELECT article_id, revision, body FROM bodies ORDER BY 1, 2"), bodies);
+    // Each source carried its articles as they are now.
+    assert_eq!(
+        rows("SELECT article_id, url, hash FROM memberships ORDER BY seq"),
+        rows(
+            "SELECT a.id, a.url, r.hash FROM memberships m JOIN articles a ON a.id = m.article_id
+             JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision ORDER BY m.seq"
+        )
+    );
     let clean = CleanOptions::default();
     library.ensure_cleaned(&clean, &|_| {}, &Cancel::default()).unwrap();
     assert_eq!(library.pending(&clean, &BTreeMap::new()).unwrap().articles.len(), 2);
