@@ -731,7 +731,7 @@ fn a_hundred_thousand_items_and_ten_thousand_levels_are_read_in_bounds() {
     };
     kept(&article);
     // A bound that only a cost that grows out of hand exceeds, on whatever machine.
-    assert!(start.elapsed() < Duration::from_secs(90));
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Pages, Markdown and plain text: one article each. Pure.
 
+use ego_tree::iter::Edge;
 use scraper::{Html, Selector};
 
 use super::{Hint, Parsed, absolute, blank, date};
@@ -66,6 +67,22 @@ pub(super) fn html(text: &str, hint: &Hint<'_>) -> Parsed {
 /// Elements of a page at the most for which its main content is looked for.
 const MAX_ELEMENTS: usize = 100_000;
 
+/// Elements within elements at the most, as in browsers' parsers: its cost grows with the square.
+const MAX_DEPTH: usize = 512;
+
+/// Elements of a page that lie within each other at the most.
+fn depth(page: &Html) -> usize {
+    let (mut depth, mut most) = (0usize, 0);
+    for edge in page.root_element().traverse() {
+        match edge {
+            Edge::Open(_) => depth += 1,
+            Edge::Close(_) => depth -= 1,
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
 /// A page's main content by Readability's scoring; where that finds none, what the page marks as
 /// its content (its one `<article>`, else its `<main>`), else all of it.
 fn main_content(page: &Html, text: &str, url: Option<&str>) -> String {
@@ -74,9 +91,10 @@ fn main_content(page: &Html, text: &str, url: Option<&str>) -> String {
         max_elements_to_parse: MAX_ELEMENTS,
         ..dom_smoothie::Config::default()
     };
-    let found = dom_smoothie::Readability::new(text, url, Some(config))
-        .and_then(|mut readability| readability.parse());
-    if let Ok(article) = found {
+    if depth(page) <= MAX_DEPTH
+        && let Ok(article) = dom_smoothie::Readability::new(text, url, Some(config))
+            .and_then(|mut readability| readability.parse())
+    {
         return article.content.to_string();
     }
     for name in ["article", "main", "[role=\"main\"]"] {
