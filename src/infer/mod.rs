@@ -5,7 +5,6 @@
 
 pub mod bert;
 pub mod llm;
-mod numbers;
 
 use std::ops::ControlFlow;
 

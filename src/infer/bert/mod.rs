@@ -5,6 +5,7 @@
 
 mod kept;
 mod model;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

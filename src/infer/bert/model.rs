@@ -1,23 +1,19 @@
-//! A BERT encoder (Devlin et al. 2019): token ids → hidden states.
-//!
-//! candle reads the weights and multiplies matrices; what lies between is done here, row by row, on
-//! the calling thread. candle's own element-wise operations share one set of threads with the LLM
-//! and let one caller in at a time, so that embedding on all cores would wait for itself.
+//! A BERT encoder (Devlin et al. 2019): token ids → hidden states, on the calling thread.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Result, Tensor};
-use candle_nn::VarBuilder;
+use candle_core::{Result, bail};
 use candle_transformers::models::bert::{Config, HiddenAct};
 
+use super::weights::{Checkpoint, Weight};
+use crate::compute::dense::{Matrix, multiply};
 use crate::compute::math;
-use crate::infer::numbers::read;
 
 /// An encoder's weights.
 pub(super) struct Bert {
     /// One row a word of the vocabulary.
-    words: Tensor,
+    words: Weight,
     /// One row a position, the type of a first sentence added.
     positions: Vec<f32>,
     norm: Norm,
@@ -28,8 +24,8 @@ pub(super) struct Bert {
 }
 
 struct Layer {
-    /// Query, key and value in one.
-    qkv: Linear,
+    /// Query, key and value.
+    qkv: [Linear; 3],
     attended: Linear,
     attended_norm: Norm,
     wide: Linear,
@@ -38,8 +34,8 @@ struct Layer {
 }
 
 struct Linear {
-    /// `[in, out]`
-    weight: Tensor,
+    /// `[out, in]`
+    weight: Weight,
     bias: Vec<f32>,
 }
 
@@ -50,59 +46,46 @@ struct Norm {
 }
 
 impl Bert {
-    pub(super) fn load(weights: &PathBuf, config: &Config) -> Result<Bert> {
-        // SAFETY: the file is of the model cache, where files are only ever replaced as a whole by
-        // a rename, never written in place.
-        #[allow(unsafe_code)]
-        let weights = unsafe {
-            VarBuilder::from_mmaped_safetensors(
-                std::slice::from_ref(weights),
-                DType::F32,
-                &Device::Cpu,
-            )
-        }?;
-        // Some checkpoints have all of it under the model's name.
-        let is_root =
-            |weights: &VarBuilder| weights.contains_tensor("embeddings.word_embeddings.weight");
-        let weights = ["bert"]
-            .into_iter()
-            .chain(config.model_type.as_deref())
-            .map(|name| weights.pp(name))
-            .find(is_root)
-            .unwrap_or(weights);
+    pub(super) fn load(weights: &Path, config: &Config) -> Result<Bert> {
+        let from = Checkpoint::open(weights, config.model_type.as_deref())?;
         let hidden = config.hidden_size;
         let heads = config.num_attention_heads;
         if heads == 0 || !hidden.is_multiple_of(heads) {
-            candle_core::bail!("{hidden} dimensions can't be shared out to {heads} heads");
+            bail!("{hidden} dimensions can't be shared out to {heads} heads");
         }
-        let norm = |weights: VarBuilder| Norm::load(&weights, hidden, config.layer_norm_eps);
-        let from = weights.pp("embeddings");
-        let words = from.get((config.vocab_size, hidden), "word_embeddings.weight")?;
-        let types = from.get((config.type_vocab_size, hidden), "token_type_embeddings.weight")?;
-        let positions =
-            from.get((config.max_position_embeddings, hidden), "position_embeddings.weight")?;
-        let positions = positions.broadcast_add(&types.narrow(0, 0, 1)?)?;
+        let norm = |name: &str| Norm::load(&from, name, hidden, config.layer_norm_eps as f32);
+        let table = |name: &str, rows: usize| from.numbers(name, &[rows, hidden]);
+        let types = table("embeddings.token_type_embeddings.weight", config.type_vocab_size)?;
+        let mut positions =
+            table("embeddings.position_embeddings.weight", config.max_position_embeddings)?;
+        for row in positions.chunks_exact_mut(hidden) {
+            row.iter_mut().zip(&types).for_each(|(value, more)| *value += more);
+        }
         let layers = (0..config.num_hidden_layers).map(|n| {
-            let from = weights.pp(format!("encoder.layer.{n}"));
-            let attention = from.pp("attention.self");
+            let name = |part: &str| format!("encoder.layer.{n}.{part}");
+            let linear = |part: &str, inner, outer| Linear::load(&from, &name(part), inner, outer);
             let wide = config.intermediate_size;
             Ok(Layer {
-                qkv: Linear::load(
-                    &[attention.pp("query"), attention.pp("key"), attention.pp("value")],
-                    hidden,
-                    hidden,
-                )?,
-                attended: Linear::load(&[from.pp("attention.output.dense")], hidden, hidden)?,
-                attended_norm: norm(from.pp("attention.output.LayerNorm"))?,
-                wide: Linear::load(&[from.pp("intermediate.dense")], hidden, wide)?,
-                narrow: Linear::load(&[from.pp("output.dense")], wide, hidden)?,
-                narrow_norm: norm(from.pp("output.LayerNorm"))?,
+                qkv: [
+                    linear("attention.self.query", hidden, hidden)?,
+                    linear("attention.self.key", hidden, hidden)?,
+                    linear("attention.self.value", hidden, hidden)?,
+                ],
+                attended: linear("attention.output.dense", hidden, hidden)?,
+                attended_norm: norm(&name("attention.output.LayerNorm"))?,
+                wide: linear("intermediate.dense", hidden, wide)?,
+                narrow: linear("output.dense", wide, hidden)?,
+                narrow_norm: norm(&name("output.LayerNorm"))?,
             })
         });
         Ok(Bert {
-            words,
-            positions: positions.flatten_all()?.to_vec1()?,
-            norm: norm(from.pp("LayerNorm"))?,
+            words: Weight::load(
+                &from,
+                "embeddings.word_embeddings.weight",
+                [config.vocab_size, hidden],
+            )?,
+            positions,
+            norm: norm("embeddings.LayerNorm")?,
             layers: layers.collect::<Result<_>>()?,
             hidden,
             heads,
@@ -120,14 +103,22 @@ impl Bert {
         let hidden = self.hidden;
         let mut states = self.embed(texts)?;
         let rows = states.len() / hidden;
+        let mut qkv = vec![0f32; rows * 3 * hidden];
+        let mut mixed = vec![0f32; rows * hidden];
+        let mut wide = Vec::new();
+        let mut shares = Vec::new();
         for layer in &self.layers {
-            let qkv = layer.qkv.forward(states.clone(), rows)?;
-            let mixed = read(&qkv, |qkv| self.attend(qkv, &layer.qkv.bias, texts))??;
-            layer.attended.add_to(&mut states, mixed, rows)?;
+            for (at, linear) in layer.qkv.iter().enumerate() {
+                linear.forward(&states, rows, &mut qkv[at * hidden..], 3 * hidden);
+            }
+            self.attend(&qkv, texts, &mut shares, &mut mixed);
+            layer.attended.add_to(&mut states, &mixed, rows, &mut qkv);
             layer.attended_norm.apply(&mut states);
-            let wide = layer.wide.forward(states.clone(), rows)?;
-            let wide = read(&wide, |wide| self.activate(wide, &layer.wide.bias))?;
-            layer.narrow.add_to(&mut states, wide, rows)?;
+            let width = layer.wide.bias.len();
+            wide.resize(rows * width, 0f32);
+            layer.wide.forward(&states, rows, &mut wide, width);
+            self.activate(&mut wide);
+            layer.narrow.add_to(&mut states, &wide, rows, &mut qkv);
             layer.narrow_norm.apply(&mut states);
         }
         Ok(states)
@@ -137,129 +128,96 @@ impl Bert {
         let hidden = self.hidden;
         let mut states =
             Vec::with_capacity(texts.iter().map(|text| text.len()).sum::<usize>() * hidden);
-        read(&self.words, |words| {
-            for text in texts {
-                for (at, id) in text.iter().enumerate() {
-                    let from = *id as usize * hidden;
-                    let word = words.get(from..from + hidden);
-                    let position = self.positions.get(at * hidden..(at + 1) * hidden);
-                    let (Some(word), Some(position)) = (word, position) else {
-                        candle_core::bail!("token {id} at {at} is not in the model");
-                    };
-                    states.extend(word.iter().zip(position).map(|(a, b)| a + b));
-                }
+        let words = self.words.numbers();
+        for text in texts {
+            for (at, id) in text.iter().enumerate() {
+                let from = *id as usize * hidden;
+                let word = words.get(from..from + hidden);
+                let position = self.positions.get(at * hidden..(at + 1) * hidden);
+                let (Some(word), Some(position)) = (word, position) else {
+                    bail!("token {id} at {at} is not in the model");
+                };
+                states.extend(word.iter().zip(position).map(|(a, b)| a + b));
             }
-            Ok(())
-        })??;
+        }
         self.norm.apply(&mut states);
         Ok(states)
     }
 
-    /// What each token takes from the others of its text, `[tokens, hidden]`.
-    fn attend(&self, qkv: &[f32], bias: &[f32], texts: &[Arc<[u32]>]) -> Result<Vec<f32>> {
+    /// Writes what each token takes from the others of its text to `mixed`, `[tokens, hidden]`.
+    fn attend(
+        &self,
+        qkv: &[f32],
+        texts: &[Arc<[u32]>],
+        shares: &mut Vec<f32>,
+        mixed: &mut [f32],
+    ) {
         let (hidden, heads) = (self.hidden, self.heads);
         let size = hidden / heads;
         let scale = 1.0 / (size as f32).sqrt();
-        let device = &Device::Cpu;
-        let mut mixed = vec![0f32; qkv.len() / 3];
         let mut from = 0;
         for text in texts {
             let count = text.len();
-            let rows = &qkv[from * 3 * hidden..(from + count) * 3 * hidden];
-            // Query, key or value of all heads, `[heads, tokens, size]`.
-            let part = |which: usize, scale: f32| {
-                let mut part = Vec::with_capacity(count * hidden);
-                for head in 0..heads {
-                    let at = which * hidden + head * size;
-                    let bias = &bias[at..at + size];
-                    for row in rows.chunks_exact(3 * hidden) {
-                        let row = &row[at..at + size];
-                        part.extend(
-                            row.iter().zip(bias).map(|(value, bias)| (value + bias) * scale),
-                        );
-                    }
-                }
-                Tensor::from_vec(part, (heads, count, size), device)
-            };
-            let scores = part(0, scale)?.matmul(&part(1, 1.0)?.transpose(1, 2)?)?;
-            let shares = read(&scores, |scores| {
-                let mut shares = scores.to_vec();
+            shares.resize(count * count, 0.0);
+            for head in 0..heads {
+                let part = |which: usize| {
+                    let at = from * 3 * hidden + which * hidden + head * size;
+                    Matrix::new(&qkv[at..], count, size, 3 * hidden)
+                };
+                multiply(shares, count, part(0), part(1).transposed(), scale);
                 shares.chunks_exact_mut(count).for_each(math::softmax);
-                shares
-            })?;
-            let taken =
-                Tensor::from_vec(shares, (heads, count, count), device)?.matmul(&part(2, 1.0)?)?;
-            read(&taken, |taken| {
-                for (head, rows) in taken.chunks_exact(count * size).enumerate() {
-                    for (at, row) in rows.chunks_exact(size).enumerate() {
-                        let to = (from + at) * hidden + head * size;
-                        mixed[to..to + size].copy_from_slice(row);
-                    }
-                }
-            })?;
+                let all = Matrix::new(shares, count, count, count);
+                multiply(&mut mixed[from * hidden + head * size..], hidden, all, part(2), 1.0);
+            }
             from += count;
         }
-        Ok(mixed)
     }
 
-    fn activate(&self, rows: &[f32], bias: &[f32]) -> Vec<f32> {
-        let mut out = Vec::with_capacity(rows.len());
-        for row in rows.chunks_exact(bias.len()) {
-            let row = row.iter().zip(bias).map(|(value, bias)| value + bias);
-            match self.act {
-                HiddenAct::Gelu => out.extend(row.map(math::gelu)),
-                HiddenAct::GeluApproximate => out.extend(row.map(math::gelu_tanh)),
-                HiddenAct::Relu => out.extend(row.map(|value| value.max(0.0))),
-            }
+    fn activate(&self, numbers: &mut [f32]) {
+        let numbers = numbers.iter_mut();
+        match self.act {
+            HiddenAct::Gelu => numbers.for_each(|value| *value = math::gelu(*value)),
+            HiddenAct::GeluApproximate => numbers.for_each(|value| *value = math::gelu_tanh(*value)),
+            HiddenAct::Relu => numbers.for_each(|value| *value = value.max(0.0)),
         }
-        out
     }
 }
 
 impl Linear {
-    /// Layers that read the same rows, side by side.
-    fn load(from: &[VarBuilder], inner: usize, outer: usize) -> Result<Linear> {
-        let weights = from
-            .iter()
-            .map(|from| from.get((outer, inner), "weight"))
-            .collect::<Result<Vec<_>>>()?;
-        let biases = from.iter().map(|from| from.get(outer, "bias")).collect::<Result<Vec<_>>>()?;
+    fn load(from: &Arc<Checkpoint>, name: &str, inner: usize, outer: usize) -> Result<Linear> {
         Ok(Linear {
-            weight: Tensor::cat(&weights, 0)?.t()?,
-            bias: Tensor::cat(&biases, 0)?.to_vec1()?,
+            weight: Weight::load(from, &format!("{name}.weight"), [outer, inner])?,
+            bias: from.numbers(&format!("{name}.bias"), &[outer])?,
         })
     }
 
-    /// The product alone; the bias is added by whoever reads it.
-    fn forward(&self, input: Vec<f32>, rows: usize) -> Result<Tensor> {
+    /// Writes `rows` rows to `out`, `stride` numbers from row to row.
+    fn forward(&self, input: &[f32], rows: usize, out: &mut [f32], stride: usize) {
         let inner = input.len() / rows.max(1);
-        Tensor::from_vec(input, (rows, inner), &Device::Cpu)?.matmul(&self.weight)
+        let input = Matrix::new(input, rows, inner, inner);
+        multiply(out, stride, input, self.weight.matrix().transposed(), 1.0);
+        for row in out.chunks_mut(stride).take(rows) {
+            row.iter_mut().zip(&self.bias).for_each(|(value, bias)| *value += bias);
+        }
     }
 
-    fn add_to(&self, states: &mut [f32], input: Vec<f32>, rows: usize) -> Result<()> {
-        let product = self.forward(input, rows)?;
-        read(&product, |product| {
-            let width = self.bias.len();
-            for (row, more) in states.chunks_exact_mut(width).zip(product.chunks_exact(width)) {
-                for ((value, more), bias) in row.iter_mut().zip(more).zip(&self.bias) {
-                    *value += more + bias;
-                }
-            }
-        })
+    /// Adds to the states what this makes of the input; `room` is for the product.
+    fn add_to(&self, states: &mut [f32], input: &[f32], rows: usize, room: &mut [f32]) {
+        let product = &mut room[..states.len()];
+        self.forward(input, rows, product, self.bias.len());
+        states.iter_mut().zip(product).for_each(|(value, more)| *value += *more);
     }
 }
 
 impl Norm {
-    fn load(from: &VarBuilder, size: usize, epsilon: f64) -> Result<Norm> {
+    fn load(from: &Checkpoint, name: &str, size: usize, epsilon: f32) -> Result<Norm> {
         // Old checkpoints call them gamma and beta.
-        let get = |name: &str, old: &str| {
-            from.get(size, if from.contains_tensor(name) { name } else { old })?.to_vec1()
+        let get = |part: &str, old: &str| {
+            let new = format!("{name}.{part}");
+            let name = if from.has(&new) { new } else { format!("{name}.{old}") };
+            from.numbers(&name, &[size])
         };
-        Ok(Norm {
-            scale: get("weight", "gamma")?,
-            shift: get("bias", "beta")?,
-            epsilon: epsilon as f32,
-        })
+        Ok(Norm { scale: get("weight", "gamma")?, shift: get("bias", "beta")?, epsilon })
     }
 
     fn apply(&self, rows: &mut [f32]) {

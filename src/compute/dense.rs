@@ -1,0 +1,143 @@
+//! Products of dense matrices in single precision, on the calling thread.
+
+/// Numbers in a slice, seen as a matrix.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    numbers: &'a [f32],
+    rows: usize,
+    columns: usize,
+    /// From a number to the one below it.
+    down: usize,
+    /// From a number to the one at its right.
+    right: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `[rows, columns]`, where `stride` numbers lie from the beginning of a row to that of the
+    /// next.
+    ///
+    /// # Panics
+    /// If the slice ends before the last number.
+    pub fn new(numbers: &'a [f32], rows: usize, columns: usize, stride: usize) -> Matrix<'a> {
+        assert!(fits(numbers.len(), rows, columns, stride), "a matrix reaches out of its numbers");
+        Matrix { numbers, rows, columns, down: stride, right: 1 }
+    }
+
+    /// Rows as columns; no number is moved.
+    pub fn transposed(self) -> Matrix<'a> {
+        Matrix {
+            rows: self.columns,
+            columns: self.rows,
+            down: self.right,
+            right: self.down,
+            ..self
+        }
+    }
+}
+
+/// Whether a matrix lies within so many numbers.
+fn fits(numbers: usize, rows: usize, columns: usize, stride: usize) -> bool {
+    let needed = || (rows - 1).checked_mul(stride)?.checked_add(columns);
+    rows == 0
+        || columns == 0
+        || (columns <= stride || rows == 1) && needed().is_some_and(|needed| needed <= numbers)
+}
+
+/// Writes `scale` · `left` · `right` to `out`, `[rows of left, columns of right]`, where `stride`
+/// numbers lie from row to row.
+///
+/// # Panics
+/// If the shapes don't go together.
+pub fn multiply(out: &mut [f32], stride: usize, left: Matrix<'_>, right: Matrix<'_>, scale: f32) {
+    let (rows, inner, columns) = (left.rows, left.columns, right.columns);
+    assert_eq!(inner, right.rows, "a product of matrices that don't go together");
+    assert!(fits(out.len(), rows, columns, stride), "a product has no room");
+    // Strides lie within the lengths of slices, which lie within isize.
+    let step = |stride: usize| stride as isize;
+    // SAFETY: the constructor of `Matrix` and the assertions above see to it that each index that
+    // the strides and shapes give lies within its slice; `out` is borrowed for writing alone, and
+    // its rows don't overlap, for `stride` is at least `columns` where there is more than one.
+    #[expect(unsafe_code, reason = "gemm takes pointers")]
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            inner,
+            out.as_mut_ptr(),
+            1,
+            step(stride),
+            false,
+            left.numbers.as_ptr(),
+            step(left.right),
+            step(left.down),
+            right.numbers.as_ptr(),
+            step(right.right),
+            step(right.down),
+            0.0,
+            scale,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn products_are_those_of_the_definition(
+            rows in 0usize..9, inner in 0usize..40, columns in 0usize..20, gap in 0usize..5,
+            seed in any::<u64>()
+        ) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut numbers = |rows: usize, stride: usize| -> Vec<f32> {
+                (0..rows * stride).map(|_| random.f32() - 0.5).collect()
+            };
+            let left = numbers(rows, inner + gap);
+            let right = numbers(columns, inner + gap);
+            let mut out = vec![7.0; rows * (columns + gap)];
+            multiply(
+                &mut out,
+                columns + gap,
+                Matrix::new(&left, rows, inner, inner + gap),
+                Matrix::new(&right, columns, inner, inner + gap).transposed(),
+                2.0,
+            );
+            for (at, got) in out.iter().enumerate() {
+                let (row, column) = (at / (columns + gap), at % (columns + gap));
+                let wanted: f32 = if column >= columns {
+                    7.0
+                } else {
+                    let term = |n: usize| {
+                        left[row * (inner + gap) + n] * right[column * (inner + gap) + n]
+                    };
+                    2.0 * (0..inner).map(term).sum::<f32>()
+                };
+                prop_assert!((got - wanted).abs() < 1e-4, "{got} {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let numbers = [0f32; 12];
+        let refused = |run: &(dyn Fn() + std::panic::RefUnwindSafe)| {
+            std::panic::catch_unwind(run).is_err()
+        };
+        assert!(refused(&|| drop(Matrix::new(&numbers, 4, 4, 4))));
+        assert!(refused(&|| drop(Matrix::new(&numbers, 2, 3, 2))));
+        assert!(refused(&|| drop(Matrix::new(&numbers, usize::MAX, 2, 2))));
+        assert!(!refused(&|| drop(Matrix::new(&numbers, 3, 4, 4))));
+        let square = || Matrix::new(&numbers, 3, 3, 4);
+        assert!(refused(&|| multiply(&mut [0.0; 8], 3, square(), square(), 1.0)));
+        assert!(refused(&|| {
+            multiply(&mut [0.0; 9], 3, square(), Matrix::new(&numbers, 2, 3, 3), 1.0)
+        }));
+    }
+}
