@@ -15,8 +15,45 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
-    hint: Option<String>,
+    steps: Vec<Step>,
     source: Option<Source>,
+}
+
+/// What to do next. The door that an error reaches says it in its user's terms: a shell names a
+/// command, a page a button.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// In words that hold at every door.
+    Say(String),
+    /// Add a source.
+    AddSource,
+    /// Look at the sources.
+    ListSources,
+    /// Bring the index up to date.
+    Sync,
+    /// Build the index anew; the library has everything that it needs.
+    Rebuild,
+    /// Look at the generations of the index.
+    ListGenerations,
+    /// Bring the index from the server to this machine.
+    Pull,
+    /// Compute a share of the vectors again.
+    EmbedShard,
+    /// Look at the models.
+    ListModels,
+    /// Fetch a model of that name, with the network.
+    FetchModel(String),
+    /// Check the files of the models.
+    VerifyModels,
+    /// Look at the runs of evaluations.
+    ListRuns,
+    /// Begin a run anew.
+    RestartRun,
+    /// Import a corpus.
+    ImportCorpus,
+    /// Check models, library, index and machine.
+    Diagnose,
 }
 
 /// The class of an error, for callers that act on it.
@@ -60,12 +97,17 @@ pub enum ErrorKind {
 impl Error {
     /// An error of a kind, with a message that names the thing and what is wrong with it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error(Box::new(Inner { kind, message: message.into(), hint: None, source: None }))
+        Error(Box::new(Inner { kind, message: message.into(), steps: Vec::new(), source: None }))
     }
 
-    /// The same with what to do next.
-    pub fn hint(mut self, hint: impl Into<String>) -> Error {
-        self.0.hint = Some(hint.into());
+    /// The same with what to do next, in words that hold at every door.
+    pub fn hint(self, hint: impl Into<String>) -> Error {
+        self.step(Step::Say(hint.into()))
+    }
+
+    /// The same with one more thing that can be done next.
+    pub fn step(mut self, step: Step) -> Error {
+        self.0.steps.push(step);
         self
     }
 
@@ -97,9 +139,11 @@ impl Error {
             }
             _ => (ErrorKind::Io, None),
         };
-        let mut error = Error::new(kind, doing.to_string()).caused_by(source);
-        error.0.hint = hint.map(str::to_owned);
-        error
+        let error = Error::new(kind, doing.to_string()).caused_by(source);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
     }
 
     /// Its class.
@@ -107,9 +151,9 @@ impl Error {
         self.0.kind
     }
 
-    /// What to do next, if anything is known.
-    pub fn next_step(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+    /// What can be done next, the first choice first; empty if nothing is known.
+    pub fn steps(&self) -> &[Step] {
+        &self.0.steps
     }
 
     /// The message and the causes under it, joined by `: `, without repeating what a cause says

@@ -375,7 +375,7 @@ mod tests {
     fn an_unknown_key_and_a_wrong_type_name_key_and_place() {
         let error = load(&[], &[], "[answer]\nmax_token = 1\n").unwrap_err();
         assert!(error.to_string().contains("answer.max_token"), "{error}");
-        assert!(error.next_step().unwrap().contains("answer.max_tokens"));
+        assert!(format!("{:?}", error.steps()).contains("answer.max_tokens"));
         let error = load(&[], &[("WELLREAD_ANSWER_SEED", "x")], "").unwrap_err();
         assert!(error.to_string().contains("WELLREAD_ANSWER_SEED"), "{error}");
         assert_eq!(load(&[], &[], "a = = 1").unwrap_err().kind(), ErrorKind::Config);

@@ -80,7 +80,7 @@ fn error(name: &'static str, error: &crate::base::error::Error) -> Check {
         name,
         health: Health::Error,
         detail: error.chain(),
-        todo: error.next_step().map(str::to_owned),
+        todo: super::steps::said(error.steps()),
     }
 }
 

@@ -10,6 +10,7 @@ mod eval;
 mod index;
 mod models;
 mod sources;
+mod steps;
 pub mod text;
 mod trust;
 pub mod ui;

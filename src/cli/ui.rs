@@ -163,9 +163,9 @@ impl Ui {
     pub fn error(&self, error: &Error) {
         let label = paint(self.color_err, styles::ERROR, "error:");
         self.error_line(&format!("{label} {}", self.safe_err(&error.chain())));
-        if let Some(hint) = error.next_step() {
+        if let Some(steps) = super::steps::said(error.steps()) {
             let label = paint(self.color_err, styles::GOOD, "try:");
-            self.error_line(&format!("  {label} {}", self.safe_err(hint)));
+            self.error_line(&format!("  {label} {}", self.safe_err(&steps)));
         }
     }
 

@@ -127,9 +127,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let numbers = [0f32; 12];
-        let refused = |run: &(dyn Fn() + std::panic::RefUnwindSafe)| {
-            std::panic::catch_unwind(run).is_err()
-        };
+        let refused =
+            |run: &(dyn Fn() + std::panic::RefUnwindSafe)| std::panic::catch_unwind(run).is_err();
         assert!(refused(&|| drop(Matrix::new(&numbers, 4, 4, 4))));
         assert!(refused(&|| drop(Matrix::new(&numbers, 2, 3, 2))));
         assert!(refused(&|| drop(Matrix::new(&numbers, usize::MAX, 2, 2))));

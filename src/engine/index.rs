@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::goldens::{Golden, GoldenArticle};
 use super::{KnowledgeBase, goldens};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Cancel, Chunk, Document, DocumentId, Filter, Warning, Watch};
 use crate::document::chunk;
 use crate::index::{Built, Gate, Index, Opened, Verified, Work};
@@ -243,7 +243,7 @@ impl KnowledgeBase {
             let built = index.repair(work, &verified.damaged)?;
             if !index.verify(work)?.is_whole() {
                 return Err(Error::new(ErrorKind::Index, "the repaired index is still not whole")
-                    .hint("build it anew: wellread index rebuild"));
+                    .step(Step::Rebuild));
             }
             Ok((Some(verified), Some(built)))
         })

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::Fingerprint;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::index::Index;
 use crate::infer::Embedder;
 use crate::library::Library;
@@ -120,10 +120,8 @@ impl KnowledgeBase {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there are none yet.
     pub fn filled_library(&self) -> Result<Arc<Library>> {
-        let empty = || {
-            Error::new(ErrorKind::NotFound, "there are no articles yet")
-                .hint("add a source: wellread add FEED, or ask one: wellread ask --source FEED …")
-        };
+        let empty =
+            || Error::new(ErrorKind::NotFound, "there are no articles yet").step(Step::AddSource);
         let library = self.existing_library()?.ok_or_else(empty)?;
         if library.article_count()? == 0 { Err(empty()) } else { Ok(library) }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::KnowledgeBase;
 use crate::answer::prompt::Template;
 use crate::base::Watch;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
 use crate::infer::llm::Llm;
 use crate::infer::{Embedder, Generator};
@@ -43,7 +43,7 @@ impl KnowledgeBase {
                 ErrorKind::Config,
                 format!("the model {} is not an embedder", manifest.name),
             )
-            .hint("`wellread models list` shows what each model is for"));
+            .step(Step::ListModels));
         };
         Ok(EmbedderSpec {
             name: manifest.name.clone(),
@@ -90,7 +90,8 @@ impl KnowledgeBase {
                 ErrorKind::NotFound,
                 format!("the model {} is not there", path.display()),
             )
-            .hint("check the path; `wellread models list` shows the models known by name")),
+            .hint("check the path")
+            .step(Step::ListModels)),
             Choice::Path(_) | Choice::Hub { .. } => Ok(()),
         }
     }

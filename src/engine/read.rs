@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::KnowledgeBase;
 use super::sync::{self, Reading, Synced};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Warning, Watch};
 use crate::library::{Library, RemovedSource};
 use crate::source::fetch::{Source, SourceKind};
@@ -123,7 +123,7 @@ impl KnowledgeBase {
                     ErrorKind::Usage,
                     format!("{} is a list of {} feeds", synced.source, synced.lists.len()),
                 )
-                .hint("add them all with `wellread add`, then ask without --source"));
+                .hint("add the list as a source, then ask without naming one"));
             }
         }
         Ok(library)
@@ -140,7 +140,8 @@ impl KnowledgeBase {
     ) -> Result<Vec<(Source, RemovedSource)>> {
         let unknown = |source: &Source| {
             Error::new(ErrorKind::NotFound, format!("{} is not among the sources", source.id()))
-                .hint("`wellread sources` lists them; `wellread add` adds one")
+                .step(Step::ListSources)
+                .step(Step::AddSource)
         };
         let library = self.existing_library()?;
         for source in sources {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::score::{self, Place, QuestionResult, ShownHit, Summary};
 use super::set::Question;
 use crate::answer;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Filter, Warning, Watch, files};
 use crate::engine::{KnowledgeBase, Question as Asked};
 
@@ -202,7 +202,7 @@ pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>>
             serde_json::from_slice(line).map_err(|error| {
                 Error::new(ErrorKind::Parse, format!("{} is broken", path.display()))
                     .caused_by(error)
-                    .hint("begin anew: wellread eval run … --fresh")
+                    .step(Step::RestartRun)
             })
         })
         .collect()
@@ -243,7 +243,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&bytes).map_err(|error| {
         Error::new(ErrorKind::Parse, format!("{} is not of a run", path.display()))
             .caused_by(error)
-            .hint("name a folder that `wellread eval list` shows")
+            .step(Step::ListRuns)
     })
 }
 

@@ -8,7 +8,7 @@ use super::fill::{Filling, Sample, Work};
 use super::store::{Select, Store};
 use super::{HeldArticles, opened};
 use crate::base::ArticleId;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::infer::Purpose;
 
 /// The least cosine of a known vector with what its text is embedded as today.
@@ -22,7 +22,8 @@ fn incomplete(article: Option<&ArticleId>) -> Error {
             article.map_or("?", |id| id.0.as_str())
         ),
     )
-    .hint("run the same command again; if that does not help: wellread index rebuild")
+    .hint("run the same command again")
+    .step(Step::Rebuild)
 }
 
 /// Whether a store holds exactly the chunks that it should.
@@ -81,7 +82,8 @@ pub(super) fn spot(work: &Work<'_>, known: &Sample) -> Result<()> {
                 ErrorKind::Library,
                 format!("vectors in the library are not this embedder's (cosine {cosine:.3})"),
             )
-            .hint("check the model (wellread models verify) and report this"));
+            .step(Step::VerifyModels)
+            .hint("report this"));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::frequencies::Frequencies;
 use super::{Generation, HeldArticles, SCHEMA, damaged};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::files::{self, sync_dir};
 use crate::base::{Cancel, Event, Events, Warning};
 
@@ -89,7 +89,8 @@ fn record(dir: &Path, name: &str) -> Result<Generation> {
                 generation.schema
             ),
         )
-        .hint("use that wellread, or build anew with this one: wellread index rebuild"));
+        .hint("use that wellread")
+        .step(Step::Rebuild));
     }
     Ok(generation)
 }
@@ -190,7 +191,8 @@ pub(super) fn hold(dir: &Path) -> Result<Held> {
     for _ in 0..10 {
         let Some(name) = pointer(dir)? else {
             return Err(Error::new(ErrorKind::Index, "there is no index yet")
-                .hint("add a source (wellread add FEED), or build it: wellread index rebuild"));
+                .step(Step::AddSource)
+                .step(Step::Rebuild));
         };
         let held = lock_file(&dir.join(&name))
             .and_then(|file| file.file().lock_shared().map(|()| file))
@@ -358,7 +360,7 @@ impl Writer {
 pub(super) fn rollback(dir: &Path) -> Result<Generation> {
     let none = |said: &str| {
         Error::new(ErrorKind::Index, format!("there is no generation to go back to: {said}"))
-            .hint("`wellread index status` lists what is there")
+            .step(Step::ListGenerations)
     };
     let cancel = Cancel::default();
     let writer = writer(dir, &|_| {}, &cancel)?;

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use self::edge::EdgeOptions;
 use self::server::{Server, ServerOptions};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{ArticleId, Cancel, DocumentId, Events, Fingerprint};
 use crate::document::chunk::{self, ChunkOptions, HeadingPath};
 use crate::document::html::{self, CleanOptions};
@@ -265,7 +265,8 @@ impl Index {
                 ErrorKind::Config,
                 format!("the live generation is on the server {url}, and store.url is another"),
             )
-            .hint("set store.url to it, or bring the index here: wellread index pull")),
+            .hint("set store.url to it")
+            .step(Step::Pull)),
         }
     }
 
@@ -346,7 +347,8 @@ fn check_fingerprint(generation: &Generation, wanted: &Fingerprint) -> Result<()
         ErrorKind::Index,
         format!("settings differ from the index: {}", differences.join("; ")),
     )
-    .hint("set them back, or build the index anew: wellread index rebuild"))
+    .hint("set them back")
+    .step(Step::Rebuild))
 }
 
 /// Whether a generation is of this build's schema; newer ones are refused when they are read.
@@ -358,14 +360,11 @@ fn check_schema(generation: &Generation) -> Result<()> {
         ErrorKind::Index,
         format!("an older wellread made the index (schema {})", generation.schema),
     )
-    .hint(
-        "bring it up to date with `wellread sync` or `wellread index rebuild`; nothing is embedded \
-         again",
-    ))
+    .step(Step::Sync)
+    .step(Step::Rebuild))
 }
 
 /// The error of an index whose files are not as they were written.
 fn damaged(what: &str) -> Error {
-    Error::new(ErrorKind::Index, format!("the index is damaged: {what}"))
-        .hint("run `wellread index rebuild`; the library has everything that it needs")
+    Error::new(ErrorKind::Index, format!("the index is damaged: {what}")).step(Step::Rebuild)
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{
     ArticleId, ArticleMeta, Chunk, ChunkId, DocumentId, Filter, Hit, Point, Scores, SourceId,
     SparseVector,
@@ -181,7 +181,7 @@ fn read<T: serde::de::DeserializeOwned>(id: Uuid, payload: Value) -> Result<T> {
     serde_json::from_value(payload).map_err(|error| {
         Error::new(ErrorKind::Index, format!("point {id} of the index is not wellread's"))
             .caused_by(error)
-            .hint("run `wellread index rebuild`")
+            .step(Step::Rebuild)
     })
 }
 

@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::{Library, Sql, damaged, damaged_by};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Document, DocumentId, hex};
 
 /// Ways of cleaning whose documents are kept when nothing else names them: the last ones used.
@@ -68,7 +68,8 @@ impl Library {
                 ErrorKind::NotFound,
                 format!("the document {id} is not in the library {}", self.path().display()),
             )
-            .hint("the index is of another library: wellread index rebuild")
+            .hint("the index is of another library")
+            .step(Step::Rebuild)
         })
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 
 mod articles;
 mod clean;
@@ -105,7 +105,7 @@ impl Library {
                 ErrorKind::NotFound,
                 format!("there is no library at {}", path.display()),
             )
-            .hint("add a source first: wellread add FEED"));
+            .step(Step::AddSource));
         }
         let open = |access| -> Result<(Connection, i64)> {
             let connection = connect(path, access)?;
@@ -251,7 +251,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection> {
 
 fn empty(path: &Path) -> Error {
     Error::new(ErrorKind::NotFound, format!("the library {} is empty", path.display()))
-        .hint("add a source first: wellread add FEED")
+        .step(Step::AddSource)
 }
 
 fn outdated(path: &Path, version: i64) -> Error {
@@ -339,7 +339,11 @@ fn sql_error(path: &Path, doing: &str, error: rusqlite::Error) -> Error {
         Some(ErrorCode::SystemIoFailure) => {
             (ErrorKind::Io, "check the disk that it is on, and run the same command again")
         }
-        _ => (ErrorKind::Library, "run wellread doctor"),
+        _ => {
+            return Error::new(ErrorKind::Library, format!("the library {name} {doing}"))
+                .step(Step::Diagnose)
+                .caused_by(error);
+        }
     };
     Error::new(kind, format!("the library {name} {doing}")).hint(hint).caused_by(error)
 }

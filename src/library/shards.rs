@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::vectors::{from_bytes, text_hash, to_bytes};
 use super::{Library, Sql};
 use crate::base::Fingerprint;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 
 /// Bytes of a hash.
 const HASH: usize = 32;
@@ -70,7 +70,7 @@ impl Library {
                 ErrorKind::Parse,
                 format!("{} is not a complete file of vectors: {said}", path.display()),
             )
-            .hint("make it again: wellread embed --shard I/N FILE")
+            .step(Step::EmbedShard)
         };
         let bytes =
             fs_err::read(path).map_err(|error| Error::io("cannot read the vectors", error))?;

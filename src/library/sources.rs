@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::{Library, Sql, from_json, from_micros, to_json, to_micros};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{ArticleId, SourceId};
 use crate::source::fetch::{Cursor, SourceKind};
 
@@ -161,7 +161,7 @@ impl Library {
 
 pub(super) fn no_source(id: &SourceId) -> Error {
     Error::new(ErrorKind::NotFound, format!("{id} is not among the sources"))
-        .hint("wellread sources lists them")
+        .step(Step::ListSources)
 }
 
 const SELECT: &str = "SELECT id, kind, title, site, added_at, synced_at, error,

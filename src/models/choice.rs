@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::manifest;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 
 /// Which LLM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Choice {
     pub fn parse(text: &str) -> Result<Choice> {
         if text.trim().is_empty() {
             return Err(Error::new(ErrorKind::Usage, "the name of the model is empty")
-                .hint("`wellread models list` shows the models"));
+                .step(Step::ListModels));
         }
         if let Some(rest) = text.strip_prefix("hub:") {
             return hub(rest).ok_or_else(|| {
@@ -125,7 +125,7 @@ mod tests {
         ] {
             let error = Choice::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
-            assert!(error.next_step().is_some());
+            assert!(!error.steps().is_empty());
         }
     }
 

@@ -8,7 +8,7 @@ use super::cache::{self, Checked, length, unwritable};
 use super::hub::{Access, Failure, Remote};
 use super::manifest::{Manifest, ModelFile, Wheel};
 use super::wheel::{self, Pip};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Event, Events, Unit, Warning, Watch};
 
 /// Where files come from, and where they go.
@@ -296,10 +296,10 @@ impl Fetching<'_> {
         };
         let wrong = reasons.iter().any(|reason| reason.kind() == ErrorKind::Model);
         let kind = if wrong { ErrorKind::Model } else { ErrorKind::Network };
-        let mut steps: Vec<String> =
-            reasons.iter().filter_map(|reason| reason.next_step().map(str::to_owned)).collect();
+        let mut steps: Vec<Step> =
+            reasons.iter().flat_map(|reason| reason.steps().iter().cloned()).collect();
         if steps.is_empty() {
-            steps.push("check the network and run the same command again".to_owned());
+            steps.push(Step::Say("check the network and run the same command again".to_owned()));
         }
         let files: Vec<&str> = self
             .missing
@@ -307,11 +307,12 @@ impl Fetching<'_> {
             .filter(|file| !self.has(file))
             .map(|file| file.name.as_str())
             .collect();
-        steps.push(format!(
-            "or put {} into {} by hand and run `wellread models verify`",
+        steps.push(Step::Say(format!(
+            "put {} into {} by hand",
             files.join(", "),
             self.folder.display()
-        ));
-        Error::new(kind, format!("cannot fetch the model {name}: {why}")).hint(steps.join("; "))
+        )));
+        let error = Error::new(kind, format!("cannot fetch the model {name}: {why}"));
+        steps.into_iter().fold(error, Error::step)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 
 const BUILT_IN: [&str; 3] = [
     include_str!("../../models/all-minilm-l6-v2.toml"),
@@ -340,7 +340,8 @@ pub fn find<'a>(manifests: &'a [Manifest], name: &str) -> Result<&'a Manifest> {
         false => format!("; near it: {}", near.join(", ")),
     };
     Err(Error::new(ErrorKind::NotFound, format!("no model is called {name:?}{near}"))
-        .hint("`wellread models list` shows the models; a GGUF file goes by its path"))
+        .step(Step::ListModels)
+        .hint("give the path of a GGUF file"))
 }
 
 #[cfg(test)]
@@ -423,6 +424,6 @@ mod tests {
         let error = find(&all, "qwen-coder").unwrap_err();
         assert!(error.to_string().contains("\"qwen-coder\""));
         assert!(error.to_string().contains("qwen2.5-coder-1.5b-instruct"), "{error}");
-        assert!(error.next_step().unwrap().contains("wellread models list"));
+        assert!(error.steps().contains(&Step::ListModels));
     }
 }

@@ -11,7 +11,7 @@ use super::fetching::{Fetching, Meter, Origins, PARTIAL, clear_leftovers, partia
 use super::hub::Remote;
 use super::manifest::{Manifest, ModelFile, ModelKind, find};
 use super::wheel::Pip;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Cancel, Event, Events, Warning, Watch};
 
 /// Gets models into the cache and says where their files are.
@@ -226,8 +226,7 @@ impl Resolver {
                 let manifest = find(manifests, name)?;
                 if manifest.kind != ModelKind::Generator {
                     let text = format!("the model {name} is an {}, not an LLM", manifest.kind);
-                    return Err(Error::new(ErrorKind::Usage, text)
-                        .hint("`wellread models list` shows what each model is for"));
+                    return Err(Error::new(ErrorKind::Usage, text).step(Step::ListModels));
                 }
                 let resolved = self.resolve(manifest, events, cancel)?;
                 let sha256 = manifest.file("weights").map(|file| file.sha256.clone());
@@ -239,7 +238,8 @@ impl Resolver {
                 }
                 let text = format!("no model file is at {}", path.display());
                 Err(Error::new(ErrorKind::NotFound, text)
-                    .hint("give the path of a GGUF file, or a name of `wellread models list`"))
+                    .hint("give the path of a GGUF file, or the name of a model")
+                    .step(Step::ListModels))
             }
             Choice::Hub { repository, path, revision } => {
                 let revision = revision.as_deref().unwrap_or("main");
@@ -278,8 +278,7 @@ impl Resolver {
                 path.display()
             ),
         };
-        Error::new(ErrorKind::Model, text)
-            .hint(format!("`wellread models fetch {model}` gets it, once, with the network"))
+        Error::new(ErrorKind::Model, text).step(Step::FetchModel(model.to_string()))
     }
 
     fn fetch(&self, manifest: &Manifest, watch: Watch<'_>) -> Result<()> {
@@ -343,7 +342,8 @@ impl Resolver {
                     ErrorKind::Model,
                     format!("{choice} is not in the cache, and offline it can't be fetched"),
                 )
-                .hint("ask once with the network, or name one of `wellread models list`")),
+                .hint("ask once with the network")
+                .step(Step::ListModels)),
                 Checked::Wrong(what) => {
                     (watch.events)(Event::Warning(Warning::Model(format!(
                         "{} {what}; it is deleted and fetched again",
@@ -364,9 +364,9 @@ impl Resolver {
         if let Some(file) = in_cache(watch)? {
             return Ok(file);
         }
-        let by_hand = |error: Error| match error.next_step() {
-            Some(_) => error,
-            None => error.hint(format!("check the network, or put the file at {}", path.display())),
+        let by_hand = |error: Error| match error.steps() {
+            [_, ..] => error,
+            [] => error.hint(format!("check the network, or put the file at {}", path.display())),
         };
         if let Some(reason) = self.origins.known_unreachable() {
             return Err(by_hand(Error::new(ErrorKind::Network, reason)));

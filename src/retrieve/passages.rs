@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{ArticleId, ArticleMeta, Document, DocumentId, Hit};
 
 /// What is shown to the LLM: a chunk grown to its section, or as much of it as the budget allows.
@@ -127,7 +127,7 @@ fn window(
                 hit.range.start, hit.range.end, hit.document, hit.article.title
             ),
         )
-        .hint("run `wellread index rebuild`")
+        .step(Step::Rebuild)
     };
     // A chunk's text is that of its range, behind the header of its table if it repeats one.
     let own = text_of(&hit.range).ok_or_else(stale)?;

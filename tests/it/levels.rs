@@ -152,3 +152,34 @@ fn no_two_files_of_a_module_use_each_other() {
     }
     assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
+
+/// What a user should do next is said by the door that knows the user: nothing below names a
+/// command of the shell.
+#[test]
+fn only_the_doors_name_commands() {
+    const COMMANDS: [&str; 13] = [
+        "add", "articles", "ask", "config", "doctor", "embed", "eval", "index", "models", "remove",
+        "search", "show", "sync",
+    ];
+    let root = project("src");
+    let mut named = Vec::new();
+    for (module, _) in LEVELS.iter().filter(|(module, _)| *module != "cli") {
+        let mut found = Vec::new();
+        files(&root.join(module), &mut found);
+        for path in found.iter().filter(|path| !path.to_string_lossy().contains("tests")) {
+            let source = std::fs::read_to_string(path).unwrap();
+            let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                let is_named = line.match_indices("wellread ").any(|(at, name)| {
+                    let rest = &line[at + name.len()..];
+                    let word = rest.split(|c: char| !c.is_ascii_lowercase()).next();
+                    COMMANDS.contains(&word.unwrap_or_default())
+                });
+                if is_named {
+                    named.push(format!("{}: {}", path.display(), line.trim()));
+                }
+            }
+        }
+    }
+    assert!(named.is_empty(), "{}", named.join("\n"));
+}

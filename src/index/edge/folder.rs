@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{CONFIG, SEGMENTS};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 
 /// Bytes of a segment of the write-ahead log of a reader, which is never written to.
 const LOG: usize = 64 << 10;
@@ -56,7 +56,7 @@ pub(super) fn small_log(from: &Path, to: &Path) -> Result<()> {
     let mut config: Value = serde_json::from_slice(&bytes).map_err(|error| {
         Error::new(ErrorKind::Index, "the index is damaged: its configuration is not valid")
             .caused_by(error)
-            .hint("run `wellread index rebuild`; the library has everything that it needs")
+            .step(Step::Rebuild)
     })?;
     if let Some(capacity) = config.pointer_mut("/wal_options/segment_capacity") {
         *capacity = json!(LOG);
@@ -74,5 +74,5 @@ pub(super) fn is_there(dir: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Index, format!("{} holds no index", dir.display()))
-        .hint("run `wellread index rebuild`; the library has everything that it needs"))
+        .step(Step::Rebuild))
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use qdrant_edge::OperationError;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -42,8 +42,7 @@ pub(super) fn guard<T>(doing: &str, call: impl FnOnce() -> Result<T, OperationEr
         Error::new(ErrorKind::DiskFull, doing)
             .hint("free some space and run the same command again; nothing stored is lost")
     } else {
-        Error::new(ErrorKind::Index, doing)
-            .hint("run `wellread index rebuild`; the library has everything that it needs")
+        Error::new(ErrorKind::Index, doing).step(Step::Rebuild)
     }
     .caused_by(cause))
 }

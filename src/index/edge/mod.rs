@@ -28,7 +28,7 @@ use self::folder::{is_there, link_tree, small_log};
 use self::guard::guard;
 use super::payload;
 use super::store::{DENSE, SPARSE, Shape, TIES, ranked};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::scratch::Scratch;
 use crate::base::{ArticleId, Filter, Hit, Point, SparseVector};
 use crate::index::store::{Query, Select, Store, Stored};
@@ -296,7 +296,7 @@ fn uuid(id: PointId) -> Result<uuid::Uuid> {
         PointId::Uuid(id) => Ok(id),
         PointId::NumId(n) => {
             Err(Error::new(ErrorKind::Index, format!("point {n} of the index is not wellread's"))
-                .hint("run `wellread index rebuild`"))
+                .step(Step::Rebuild))
         }
     }
 }

@@ -12,7 +12,7 @@ use qdrant_client::{Qdrant, QdrantError};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 
 pub use points::ServerStore;
 
@@ -171,24 +171,20 @@ impl Server {
     }
 
     fn error(&self, doing: &str, error: &QdrantError) -> Error {
-        let (kind, said, hint) = match error {
+        let unreachable = "check that the server runs and that store.url is its gRPC address";
+        let say = |hint: &str| Step::Say(hint.to_owned());
+        let (kind, said, step) = match error {
             QdrantError::ResponseError { status } => {
                 let code = status.code() as i32;
-                let hint = match code {
-                    7 | 16 => {
-                        "check the API key: WELLREAD_QDRANT_API_KEY or store.server.api_key_file"
-                    }
-                    5 => "run `wellread index rebuild`; the library has everything that it needs",
-                    2 | 4 | 14 => {
-                        "check that the server runs and that store.url is its gRPC address"
-                    }
-                    _ => "see the server's log",
-                };
                 let is_unreachable = status.message().starts_with("Failed to connect");
-                let hint = if is_unreachable {
-                    "check that the server runs and that store.url is its gRPC address"
-                } else {
-                    hint
+                let step = match code {
+                    _ if is_unreachable => say(unreachable),
+                    7 | 16 => say(
+                        "check the API key: WELLREAD_QDRANT_API_KEY or store.server.api_key_file",
+                    ),
+                    5 => Step::Rebuild,
+                    2 | 4 | 14 => say(unreachable),
+                    _ => say("see the server's log"),
                 };
                 let kind = match code {
                     _ if is_unreachable => ErrorKind::Network,
@@ -196,17 +192,13 @@ impl Server {
                     2 | 4 | 14 => ErrorKind::Network,
                     _ => ErrorKind::Index,
                 };
-                (kind, format!("{:?}: {}", status.code(), status.message()), hint)
+                (kind, format!("{:?}: {}", status.code(), status.message()), step)
             }
-            other => (
-                ErrorKind::Network,
-                other.to_string(),
-                "check that the server runs and that store.url is its gRPC address",
-            ),
+            other => (ErrorKind::Network, other.to_string(), say(unreachable)),
         };
         Error::new(kind, format!("the Qdrant server at {}: {doing}", self.url))
             .caused_by(said)
-            .hint(hint)
+            .step(step)
     }
 
     /// The collection that the alias points to; `None` if it points nowhere.

@@ -18,7 +18,7 @@ use qdrant_client::qdrant::{
 use serde_json::Value;
 
 use super::{OWNER, Server};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{ArticleId, Filter, Hit, Point, SparseVector};
 use crate::index::payload;
 use crate::index::store::{DENSE, SPARSE, Shape, TIES, ranked};
@@ -129,7 +129,8 @@ impl ServerStore {
                     server.url, shape.dimensions
                 ),
             )
-            .hint("run `wellread index rebuild`, or set another store.server.alias"));
+            .step(Step::Rebuild)
+            .hint("set another store.server.alias"));
         }
         Ok(ServerStore { server, collection: name })
     }

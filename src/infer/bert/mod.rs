@@ -14,7 +14,7 @@ use candle_transformers::models::bert::Config;
 use tokenizers::Tokenizer;
 
 use crate::base::Fingerprint;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::compute::{Pool, math};
 use crate::infer::{Embedder, Purpose};
 use crate::models::Pooling;
@@ -109,7 +109,7 @@ impl BertEmbedder {
         let broken = |path: &Path, error: String| {
             Error::new(ErrorKind::Model, format!("{} can't be used", path.display()))
                 .caused_by(error)
-                .hint(format!("fetch it again: wellread models fetch {}", spec.name))
+                .step(Step::FetchModel(spec.name.clone()))
         };
         let config = fs_err::read(&files.config)
             .map_err(|error| Error::io("cannot read the model's configuration", error))?;

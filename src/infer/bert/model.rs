@@ -145,13 +145,7 @@ impl Bert {
     }
 
     /// Writes what each token takes from the others of its text to `mixed`, `[tokens, hidden]`.
-    fn attend(
-        &self,
-        qkv: &[f32],
-        texts: &[Arc<[u32]>],
-        shares: &mut Vec<f32>,
-        mixed: &mut [f32],
-    ) {
+    fn attend(&self, qkv: &[f32], texts: &[Arc<[u32]>], shares: &mut Vec<f32>, mixed: &mut [f32]) {
         let (hidden, heads) = (self.hidden, self.heads);
         let size = hidden / heads;
         let scale = 1.0 / (size as f32).sqrt();
@@ -177,7 +171,9 @@ impl Bert {
         let numbers = numbers.iter_mut();
         match self.act {
             HiddenAct::Gelu => numbers.for_each(|value| *value = math::gelu(*value)),
-            HiddenAct::GeluApproximate => numbers.for_each(|value| *value = math::gelu_tanh(*value)),
+            HiddenAct::GeluApproximate => {
+                numbers.for_each(|value| *value = math::gelu_tanh(*value))
+            }
             HiddenAct::Relu => numbers.for_each(|value| *value = value.max(0.0)),
         }
     }

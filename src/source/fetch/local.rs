@@ -30,7 +30,7 @@ pub(super) fn fetch(
                 ErrorKind::Usage,
                 format!("{} is neither a file nor a folder", path.display()),
             )
-            .hint("to read a pipe, use -: … | wellread add -"));
+            .hint("to read a pipe, give - for the source"));
         }
         let stamp = Some(stamp(&meta));
         if cursor.stamp == stamp {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Cancel, Events, SourceId};
 
 /// What names of imported corpora begin with.
@@ -301,7 +301,7 @@ impl<'a> Fetcher<'a> {
             Source::Stdin => local::stdin(self.options),
             Source::Import(name) => {
                 Err(Error::new(ErrorKind::NotFound, format!("{name} can only be imported"))
-                    .hint("wellread eval import beir FOLDER"))
+                    .step(Step::ImportCorpus))
             }
         }
     }

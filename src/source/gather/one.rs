@@ -302,10 +302,10 @@ fn parse(body: &Body, name: &str) -> Result<Parsed> {
         file_name: body.file_name.as_deref(),
     };
     read::parse(&body.bytes, &hint).map_err(|error| {
-        let hint = error
-            .next_step()
-            .unwrap_or("give a feed (RSS, Atom, JSON Feed), a web page, Markdown or text")
-            .to_owned();
-        Error::new(error.kind(), format!("{name} can't be read: {error}")).hint(hint)
+        let named = Error::new(error.kind(), format!("{name} can't be read: {error}"));
+        match error.steps() {
+            [] => named.hint("give a feed (RSS, Atom, JSON Feed), a web page, Markdown or text"),
+            steps => steps.iter().cloned().fold(named, Error::step),
+        }
     })
 }
