@@ -124,6 +124,12 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens generated.
     pub completion_tokens: usize,
+    /// Tokens that were guessed ahead of the LLM.
+    #[serde(default)]
+    pub drafted_tokens: usize,
+    /// Guesses that it confirmed; they are among the tokens generated.
+    #[serde(default)]
+    pub accepted_tokens: usize,
     /// Hits that did not fit the context budget.
     pub hits_left_out: usize,
 }
@@ -341,6 +347,8 @@ impl Asked<'_> {
         let Reader { sentences, dropped, .. } = reader;
         result.usage.prompt_tokens = generation.prompt_tokens;
         result.usage.completion_tokens = generation.completion_tokens;
+        result.usage.drafted_tokens = generation.drafted;
+        result.usage.accepted_tokens = generation.accepted;
         result.finish = Some(generation.finish);
         result.timings.first_token_ms = first_token_ms;
         if sentences.is_empty() {

@@ -108,10 +108,12 @@ pub fn explanation(pen: Pen, answer: &Answer) -> String {
     }
     let _ = writeln!(
         out,
-        "\nconfidence {:.3}; {} prompt tokens, {} tokens generated, {} hits left out; first text after {} ms, all after {} ms",
+        "\nconfidence {:.3}; {} prompt tokens, {} tokens generated ({} of {} guesses right), {} hits left out; first text after {} ms, all after {} ms",
         answer.confidence,
         answer.usage.prompt_tokens,
         answer.usage.completion_tokens,
+        answer.usage.accepted_tokens,
+        answer.usage.drafted_tokens,
         answer.usage.hits_left_out,
         answer.timings.first_token_ms,
         answer.timings.total_ms,
@@ -224,7 +226,13 @@ mod tests {
             }],
             passages: vec![passage.clone(), Passage { n: 2, ..passage }],
             confidence: 0.61,
-            usage: Usage { prompt_tokens: 400, completion_tokens: 12, hits_left_out: 3 },
+            usage: Usage {
+                prompt_tokens: 400,
+                completion_tokens: 12,
+                drafted_tokens: 5,
+                accepted_tokens: 4,
+                hits_left_out: 3,
+            },
             timings: Timings {
                 retrieval_ms: 9,
                 prepared_ms: 900,

@@ -126,6 +126,10 @@ mod tests {
         ) -> Result<Generation> {
             Err(Error::new(ErrorKind::Bug, "it says nothing"))
         }
+
+        fn score(&mut self, _: &Prompt, texts: &[&str]) -> Result<Vec<f64>> {
+            Ok(vec![0.0; texts.len()])
+        }
     }
 
     #[test]

@@ -5,12 +5,15 @@ use std::sync::{Arc, PoisonError};
 
 use super::KnowledgeBase;
 use crate::answer::prompt::Template;
-use crate::base::Watch;
 use crate::base::error::{Error, ErrorKind, Result, Step};
+use crate::base::{Warning, Watch};
 use crate::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
 use crate::infer::llm::Llm;
 use crate::infer::{Embedder, Generator};
 use crate::models::{self, Choice, Manifest, Resolver};
+
+/// The folder of the cache in which beginnings of prompts are kept; no model is called so.
+const PREFIXES: &str = ".prefixes";
 
 impl KnowledgeBase {
     /// The models that are known by name.
@@ -130,7 +133,17 @@ impl KnowledgeBase {
                 format!("size-{size}")
             }
         };
-        Ok(Box::new(Llm::load(&file.path, &file.name, &identity)?))
+        let mut llm = Llm::load(&file.path, &file.name, &identity)?;
+        // Two files of one size may hold different models.
+        if file.sha256.is_some()
+            && let Err(error) = llm.keep_prefixes(&self.places().cache.join(PREFIXES))
+        {
+            watch.warn(Warning::Model(format!(
+                "each start takes a little longer: {}",
+                error.chain()
+            )));
+        }
+        Ok(Box::new(llm))
     }
 
     /// The prompt template of the settings.

@@ -49,7 +49,7 @@ pub trait Embedder: Send + Sync {
 /// Who says a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Instructions.
+    /// Instructions, best the same for many prompts: what they begin with is computed once.
     System,
     /// The question with its passages.
     User,
@@ -109,8 +109,27 @@ pub struct Generation {
     pub prompt_tokens: usize,
     /// Tokens generated.
     pub completion_tokens: usize,
+    /// Tokens that were guessed ahead of the LLM, from the text so far; it checks several for little
+    /// more than the price of one.
+    pub drafted: usize,
+    /// Guesses that were right. They are part of the tokens generated, which are the same without.
+    pub accepted: usize,
     /// Why it ended.
     pub finish: Finish,
+}
+
+impl Generation {
+    /// One that has said nothing yet.
+    pub(crate) fn empty(prompt_tokens: usize, finish: Finish) -> Generation {
+        Generation {
+            text: String::new(),
+            prompt_tokens,
+            completion_tokens: 0,
+            drafted: 0,
+            accepted: 0,
+            finish,
+        }
+    }
 }
 
 /// A local LLM.
@@ -138,4 +157,12 @@ pub trait Generator: Send {
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation>;
+
+    /// The natural logarithm of how likely the LLM is to go on from the prompt with each of some
+    /// texts, its tokens' probabilities multiplied: 0 is certain. A text is not taken to end there,
+    /// and an empty one is certain. Later calls give what they would have given without this one.
+    ///
+    /// # Errors
+    /// [`crate::base::error::ErrorKind::TooLong`] if the prompt leaves no room in the context.
+    fn score(&mut self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f64>>;
 }

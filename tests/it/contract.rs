@@ -160,10 +160,30 @@ fn generator_contract(generator: &mut dyn Generator) {
     assert_eq!(broken.finish, Finish::Cancelled);
 
     assert_eq!(CHAT_TOKENS.map(|token| generator.count_tokens(token).unwrap()), chat);
+    scores_contract(generator, &question, &sampling);
     let long = prompt(&"steam ".repeat(generator.context_tokens()));
     let error =
         generator.generate(&long, &sampling, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLong);
+    let error = generator.score(&long, &[" Tuesday"]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLong);
+}
+
+/// What an LLM would say is what it scores highest, and to be asked for scores changes nothing.
+fn scores_contract(generator: &mut dyn Generator, question: &Prompt, sampling: &Sampling) {
+    let generate = |generator: &mut dyn Generator| {
+        generator.generate(question, sampling, &mut |_| ControlFlow::Continue(())).unwrap()
+    };
+    let before = generate(generator);
+    let texts = [" Friday", " Tuesday", " steam", " Tuesday", "", " Tuesday, Wednesday"];
+    let scores = generator.score(question, &texts).unwrap();
+    assert!(scores.iter().all(|score| *score <= 0.0 && score.is_finite()), "{scores:?}");
+    assert!(scores[1] > scores[0] && scores[1] > scores[2], "{scores:?}");
+    assert!(scores[1].exp() + scores[0].exp() + scores[2].exp() <= 1.0, "{scores:?}");
+    assert_eq!((scores[3], scores[4]), (scores[1], 0.0));
+    assert!(scores[5] < scores[1], "{scores:?}");
+    assert_eq!(generator.score(question, &[]).unwrap(), [0f64; 0]);
+    assert_eq!(generate(generator), before);
 }
 
 fn llm(name: &str) -> Llm {

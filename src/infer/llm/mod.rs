@@ -1,6 +1,12 @@
 //! A local LLM in a GGUF file: prompt → text, as it comes.
 
+mod context;
+mod decode;
+#[cfg(test)]
+mod decode_tests;
+mod draft;
 mod family;
+mod prefix;
 mod quicken;
 mod stream;
 mod template;
@@ -14,23 +20,19 @@ mod vocabulary;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_transformers::generation::LogitsProcessor;
 
 use crate::base::Fingerprint;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::infer::{Finish, Generation, Generator, Prompt, Sampling};
+use crate::infer::{Finish, Generation, Generator, Message, Prompt, Role, Sampling};
 
+use context::{Context, common};
+use decode::Rules;
 use family::Facts;
-use stream::{Decoder, StopTexts};
+use prefix::Prefixes;
 use template::{ChatTemplate, Part};
 use transformer::Transformer;
 use vocabulary::{Piece, Vocabulary};
-
-/// Tokens of a prompt that go through the model at once. Between two such pieces the user is heard,
-/// which must not take long on a slow machine; larger ones are no quicker.
-const PREFILL: usize = 32;
 
 /// The longest context that is used, whatever the model allows: the memory for it is taken as it
 /// fills.
@@ -41,6 +43,9 @@ pub struct Llm {
     name: String,
     sha256: String,
     model: Transformer,
+    /// What the model was told; see [`Context`].
+    told: Vec<u32>,
+    prefixes: Option<Prefixes>,
     vocabulary: Vocabulary,
     template: ChatTemplate,
     bos: Option<u32>,
@@ -131,12 +136,24 @@ impl Llm {
             name: name.to_owned(),
             sha256: sha256.to_owned(),
             model,
+            told: Vec::new(),
+            prefixes: None,
             vocabulary,
             template,
             bos: bos.filter(|_| adds_bos),
             ends,
             context,
         })
+    }
+
+    /// Has what all prompts with the same instructions begin with kept in a folder, computed, for the
+    /// next time that the model is loaded. Its SHA-256 must be known.
+    ///
+    /// # Errors
+    /// If there is no such folder and it can't be made; the model is as good without.
+    pub fn keep_prefixes(&mut self, folder: &Path) -> Result<()> {
+        self.prefixes = Some(Prefixes::open(folder, &self.sha256)?);
+        Ok(())
     }
 
     /// A prompt as tokens: special ones where the template writes them; what is said is plain text.
@@ -164,12 +181,73 @@ impl Llm {
             .caused_by(error)
     }
 
-    /// Scores of the token after the last of `tokens`, `[vocabulary]`.
-    fn forward(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        self.model.forward(tokens).map_err(|error| {
-            Error::new(ErrorKind::Model, format!("{} failed", self.name))
-                .caused_by(error.to_string())
-        })
+    /// An error if a prompt leaves no room for `more` tokens.
+    fn check_room(&self, tokens: &[u32], more: usize) -> Result<()> {
+        if tokens.len() + more <= self.context {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TooLong,
+            format!(
+                "the prompt has {} tokens, and {} takes {} with the answer",
+                tokens.len(),
+                self.name,
+                self.context
+            ),
+        )
+        .hint("give the passages less room: --set answer.context_tokens=1000"))
+    }
+
+    /// How many of the first tokens of a prompt are those of every prompt with the same
+    /// instructions.
+    fn fixed(&self, prompt: &Prompt, tokens: &[u32]) -> usize {
+        let system = prompt.messages.iter().take_while(|message| message.role == Role::System);
+        // What is said after them begins like one of these at the most.
+        let others = ["A", "7"].map(|said| {
+            let said = Message { role: Role::User, content: said.to_owned() };
+            let messages = system.clone().cloned().chain([said]).collect();
+            self.tokens(&Prompt { messages, opening: String::new() })
+                .map_or(0, |other| common(tokens, &other))
+        });
+        others.into_iter().min().unwrap_or(0).min(tokens.len().saturating_sub(1))
+    }
+
+    /// Tells the model a prompt, of which only what is new is computed; the scores of what comes
+    /// after it, or nothing if it was broken off.
+    fn tell(
+        &mut self,
+        prompt: &Prompt,
+        tokens: &[u32],
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f32>>> {
+        let fixed = self.prefixes.as_ref().map_or(0, |_| self.fixed(prompt, tokens));
+        let first = &tokens[..fixed];
+        let mut context =
+            Context { model: &mut self.model, told: &mut self.told, name: &self.name };
+        if let Some(prefixes) = &mut self.prefixes
+            && prefix::is_worth(first)
+            && context.holds(tokens) < fixed
+        {
+            let kept = prefixes.get(first);
+            if !kept.is_some_and(|computed| context.import(first, &computed)) {
+                if context.tell(first, go_on)?.is_none() {
+                    return Ok(None);
+                }
+                prefixes.put(first, &context.export(fixed));
+            }
+        }
+        context.tell(tokens, go_on)
+    }
+
+    /// A text that follows a prompt, as the tokens that would come of both together; where those
+    /// are none of the prompt's, by itself.
+    fn continuation(&self, prompt: &Prompt, tokens: &[u32], text: &str) -> Result<Vec<u32>> {
+        let mut whole = prompt.clone();
+        whole.opening.push_str(text);
+        match self.tokens(&whole)?.strip_prefix(tokens) {
+            Some(rest) => Ok(rest.to_vec()),
+            None => self.vocabulary.plain(text).map_err(|error| self.tokenizer_failed(error)),
+        }
     }
 }
 
@@ -214,78 +292,35 @@ impl Generator for Llm {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation> {
         let tokens = self.tokens(prompt)?;
-        if tokens.len() >= self.context {
-            return Err(Error::new(
-                ErrorKind::TooLong,
-                format!(
-                    "the prompt has {} tokens, and {} takes {} with the answer",
-                    tokens.len(),
-                    self.name,
-                    self.context
-                ),
-            )
-            .hint("give the passages less room: --set answer.context_tokens=1000"));
-        }
-        self.model.clear();
-        let mut result = Generation {
-            text: String::new(),
-            prompt_tokens: tokens.len(),
-            completion_tokens: 0,
-            finish: Finish::Length,
+        self.check_room(&tokens, 1)?;
+        // An empty piece of text asks whether to go on.
+        let Some(scores) = self.tell(prompt, &tokens, &mut || on_text(""))? else {
+            return Ok(Generation::empty(tokens.len(), Finish::Cancelled));
         };
-        let mut logits = None;
-        for piece in tokens.chunks(PREFILL) {
-            // An empty piece of text asks whether to go on.
-            if on_text("").is_break() {
-                result.finish = Finish::Cancelled;
-                return Ok(result);
-            }
-            logits = Some(self.forward(piece)?);
-        }
-        let temperature = (sampling.temperature > 0.0).then_some(sampling.temperature);
-        let mut sampler = LogitsProcessor::new(sampling.seed, temperature, None);
-        let mut decoder = Decoder::default();
-        let mut stops = StopTexts::new(&sampling.stop);
-        let room = sampling.max_tokens.min(self.context - tokens.len());
-        let failed = |error: String| {
-            Error::new(ErrorKind::Model, "the LLM's output can't be read").caused_by(error)
+        let rules = Rules {
+            sampling,
+            ends: &self.ends,
+            room: sampling.max_tokens.min(self.context - tokens.len()),
+            decode: &|tokens| self.vocabulary.decode(tokens),
+            is_guessing: true,
         };
-        while let Some(scores) = logits.take() {
-            if result.completion_tokens >= room {
-                break;
-            }
-            let token = sampler.sample(&scores).map_err(|error| failed(error.to_string()))?;
-            if self.ends.contains(&token) {
-                result.finish = Finish::Stop;
-                break;
-            }
-            result.completion_tokens += 1;
-            let piece =
-                decoder.push(token, |tokens| self.vocabulary.decode(tokens)).map_err(failed)?;
-            let (text, stopped) = stops.push(&piece);
-            result.text.push_str(&text);
-            if stopped {
-                result.finish = Finish::Stop;
-                let _ = on_text(&text);
-                return Ok(result);
-            }
-            if on_text(&text).is_break() {
-                result.finish = Finish::Cancelled;
-                return Ok(result);
-            }
-            logits = Some(self.forward(&[token])?);
-        }
-        let rest = decoder.finish(|tokens| self.vocabulary.decode(tokens)).map_err(failed)?;
-        let (mut rest, stopped) = stops.push(&rest);
-        if stopped {
-            result.finish = Finish::Stop;
-        } else {
-            rest.push_str(&stops.finish());
-        }
-        if !rest.is_empty() {
-            result.text.push_str(&rest);
-            let _ = on_text(&rest);
-        }
-        Ok(result)
+        let mut context =
+            Context { model: &mut self.model, told: &mut self.told, name: &self.name };
+        decode::generate(&mut context, scores, &rules, on_text)
+    }
+
+    fn score(&mut self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f64>> {
+        let tokens = self.tokens(prompt)?;
+        let continued = continuations
+            .iter()
+            .map(|text| self.continuation(prompt, &tokens, text))
+            .collect::<Result<Vec<_>>>()?;
+        self.check_room(&tokens, continued.iter().map(Vec::len).fold(1, usize::max))?;
+        let Some(scores) = self.tell(prompt, &tokens, &mut || ControlFlow::Continue(()))? else {
+            return Err(Error::interrupted());
+        };
+        let mut context =
+            Context { model: &mut self.model, told: &mut self.told, name: &self.name };
+        decode::score(&mut context, &scores, &continued)
     }
 }

@@ -124,17 +124,73 @@ impl Transformer {
         })
     }
 
-    /// Forgets what it was told.
-    pub(super) fn clear(&mut self) {
+    /// Positions that keys and values are held of.
+    pub(super) fn len(&self) -> usize {
+        self.layers.first().and_then(|layer| layer.held.as_ref()).map_or(0, |held| held.count)
+    }
+
+    /// Forgets the positions from `len` on.
+    pub(super) fn truncate(&mut self, len: usize) {
         for layer in &mut self.layers {
-            layer.held = None;
+            layer.held = layer.held.take().filter(|_| len > 0);
+            if let Some(held) = &mut layer.held {
+                held.count = held.count.min(len);
+            }
         }
     }
 
-    /// Scores of the token after the last of `tokens`, which follow those that it was told before.
-    pub(super) fn forward(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        let count = tokens.len();
-        let at = self.layers.first().and_then(|layer| layer.held.as_ref()).map_or(0, |h| h.count);
+    /// Scores of the token after the last of `tokens`, which follow those that it was told before,
+    /// `[vocabulary]`.
+    pub(super) fn forward(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        let states = self.states(tokens)?;
+        let last = states.narrow(1, tokens.len() - 1, 1)?.contiguous()?;
+        self.scores(&last)
+    }
+
+    /// Scores of the token after each of `tokens`, `[tokens, vocabulary]`.
+    pub(super) fn forward_each(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        let states = self.states(tokens)?;
+        self.scores(&states)
+    }
+
+    /// Keys and values of the first `len` positions, for [`Transformer::import`].
+    pub(super) fn export(&self, len: usize) -> Vec<u8> {
+        let numbers = |part: &Tensor| part.narrow(2, 0, len)?.flatten_all()?.to_vec1::<f32>();
+        let held = self.layers.iter().filter_map(|layer| layer.held.as_ref());
+        held.flat_map(|held| [&held.keys, &held.values])
+            .flat_map(|part| numbers(part).unwrap_or_default())
+            .flat_map(f32::to_le_bytes)
+            .collect()
+    }
+
+    /// Takes what [`Transformer::export`] gave in the place of all that it was told; `false` if it
+    /// is not of this model, and then nothing changes.
+    pub(super) fn import(&mut self, len: usize, bytes: &[u8]) -> bool {
+        let shape = (1, self.facts.kv_heads, len, self.facts.head_size);
+        let size = self.facts.kv_heads * len * self.facts.head_size * 4;
+        if len == 0 || bytes.len() != size * 2 * self.layers.len() {
+            return false;
+        }
+        let mut parts = bytes.chunks(size).map(|bytes| {
+            let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap_or_default());
+            let numbers: Vec<f32> = bytes.chunks(4).map(number).collect();
+            Tensor::from_vec(numbers, shape, &Device::Cpu)
+        });
+        let mut imported = Vec::with_capacity(self.layers.len());
+        while let (Some(keys), Some(values)) = (parts.next(), parts.next()) {
+            let held = keys.and_then(|keys| Held::with(None, &keys, &values?));
+            let Ok(held) = held else { return false };
+            imported.push(held);
+        }
+        for (layer, held) in self.layers.iter_mut().zip(imported) {
+            layer.held = Some(held);
+        }
+        true
+    }
+
+    /// What the last layer makes of tokens, `[1, tokens, hidden]`.
+    fn states(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        let (at, count) = (self.len(), tokens.len());
         let global = Place::new(&self.global, at, count, None)?;
         let window = self.facts.window;
         let local = match &self.local {
@@ -146,8 +202,11 @@ impl Transformer {
             let place = if layer.is_local { &local } else { &global };
             states = layer.forward(&states, &self.facts, place)?;
         }
-        let last = self.norm.apply(&states.narrow(1, count - 1, 1)?.contiguous()?)?;
-        self.output.forward(&last)?.flatten_all()
+        Ok(states)
+    }
+
+    fn scores(&self, states: &Tensor) -> Result<Vec<f32>> {
+        self.output.forward(&self.norm.apply(states)?)?.flatten_all()?.to_vec1()
     }
 
     /// The rows of tokens, `[1, tokens, hidden]`: only these are brought to full precision.
