@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 
 use super::KnowledgeBase;
 use crate::answer::prompt::Template;
-use crate::base::Watch;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Warning, Watch};
 use crate::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
 use crate::infer::llm::Llm;
 use crate::infer::{Embedder, Generator};
@@ -129,7 +129,12 @@ impl KnowledgeBase {
                 format!("size-{size}")
             }
         };
-        Ok(Box::new(Llm::load(&file.path, &file.name, &identity)?))
+        let packed = self.places().cache.join("packed");
+        let llm = Llm::load(&file.path, &file.name, &identity, Some(&packed))?;
+        if let Some(complaint) = llm.complaint() {
+            watch.warn(Warning::Model(complaint.to_owned()));
+        }
+        Ok(Box::new(llm))
     }
 
     /// The prompt template of the settings.

@@ -1,7 +1,7 @@
 //! A local LLM in a GGUF file: prompt → text, as it comes.
 
 mod family;
-mod quicken;
+mod packed;
 mod stream;
 mod template;
 #[cfg(test)]
@@ -9,17 +9,21 @@ mod tests;
 #[cfg(test)]
 mod tiny;
 mod transformer;
+mod turn;
 mod vocabulary;
+mod weights;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use candle_core::Tensor;
 use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::{Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
 
 use crate::base::Fingerprint;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::compute::Mapped;
 use crate::infer::{Finish, Generation, Generator, Prompt, Sampling};
 
 use family::Facts;
@@ -27,6 +31,7 @@ use stream::{Decoder, StopTexts};
 use template::{ChatTemplate, Part};
 use transformer::Transformer;
 use vocabulary::{Piece, Vocabulary};
+use weights::{Keep, Weights};
 
 /// Tokens of a prompt that go through the model at once. Between two such pieces the user is heard,
 /// which must not take long on a slow machine; larger ones are no quicker.
@@ -46,22 +51,28 @@ pub struct Llm {
     bos: Option<u32>,
     ends: Vec<u32>,
     context: usize,
+    complaint: Option<String>,
 }
 
 impl Llm {
     /// Loads a GGUF file of one of the families Qwen 2, Qwen 3, Llama, Gemma 3 and Phi-3.
-    /// `name` and `sha256` stand in the fingerprint.
+    /// `name` and `sha256` stand in the fingerprint. `packed` is the folder where its weights are
+    /// kept as the kernels read them, so that they are packed once; without it, or if nothing can be
+    /// written there ([`Llm::complaint`]), they are packed in memory each time.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] if the file is not GGUF, damaged, of another family, or without a chat
     /// template.
-    pub fn load(path: &Path, name: &str, sha256: &str) -> Result<Llm> {
+    pub fn load(path: &Path, name: &str, sha256: &str, packed: Option<&Path>) -> Result<Llm> {
         let broken = Broken { path: path.to_owned() };
         let file = fs_err::File::open(path).map_err(|error| {
             Error::io("cannot open the LLM's file", error).hint("check its path")
         })?;
-        let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
-        let content = Content::read(&mut reader)
+        let changed = file.metadata().and_then(|meta| meta.modified()).ok();
+        let file = Mapped::new(&file).map_err(|error| {
+            Error::io("cannot read the LLM's file", error).hint("check its path")
+        })?;
+        let content = Content::read(&mut std::io::Cursor::new(&file[..]))
             .map_err(|error| broken.error("it is not a GGUF file, or it is damaged", error))?;
         let text = |key: &str| match content.metadata.get(key) {
             Some(Value::String(text)) => Some(text.clone()),
@@ -120,13 +131,18 @@ impl Llm {
             _ => text("tokenizer.ggml.model").as_deref() == Some("llama"),
         };
         let context = facts.context.min(MAX_CONTEXT);
-        let quick = quicken::quicken(&content, &mut reader)
-            .map_err(|error| broken.error("it is damaged", error))?;
-        let loaded = match quick {
-            Some((content, mut reader)) => Transformer::load(facts, &content, &mut reader),
-            None => Transformer::load(facts, &content, &mut reader),
+        // A file without a known hash is known by its size and time, and by where it is.
+        let identity = match changed {
+            Some(changed) if sha256.len() < 64 => {
+                format!("{sha256} {} {} {changed:?}", file.len(), path.display())
+            }
+            _ => sha256.to_owned(),
         };
-        let model = loaded.map_err(|error| broken.error("it is damaged", error))?;
+        let place = packed.map(|folder| folder.join(format!("{}.packed", file_name(name))));
+        let keep = place.as_ref().map(|path| Keep { path, identity: &identity });
+        let weights = Weights { content, file: Arc::new(file) };
+        let (model, complaint) = Transformer::load(facts, &weights, keep)
+            .map_err(|error| broken.error("it is damaged", error))?;
         Ok(Llm {
             name: name.to_owned(),
             sha256: sha256.to_owned(),
@@ -136,7 +152,16 @@ impl Llm {
             bos: bos.filter(|_| adds_bos),
             ends,
             context,
+            complaint: complaint.zip(place).map(|(what, place)| {
+                format!("packed weights can't be kept as {}: {what}", place.display())
+            }),
         })
+    }
+
+    /// Why its packed weights could not be kept, if they could not: it loads slowly and takes more
+    /// memory.
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
     }
 
     /// A prompt as tokens: special ones where the template writes them; what is said is plain text.
@@ -166,11 +191,18 @@ impl Llm {
 
     /// Scores of the token after the last of `tokens`, `[vocabulary]`.
     fn forward(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        self.model.forward(tokens).map_err(|error| {
+        let scores = self.model.forward(tokens);
+        scores.and_then(|scores| Tensor::new(scores, &Device::Cpu)).map_err(|error| {
             Error::new(ErrorKind::Model, format!("{} failed", self.name))
                 .caused_by(error.to_string())
         })
     }
+}
+
+/// A model's name as a file may be called.
+fn file_name(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
 }
 
 /// What to do about a model that can't be used.
@@ -226,7 +258,7 @@ impl Generator for Llm {
             )
             .hint("give the passages less room: --set answer.context_tokens=1000"));
         }
-        self.model.clear();
+        self.model.truncate(0);
         let mut result = Generation {
             text: String::new(),
             prompt_tokens: tokens.len(),
