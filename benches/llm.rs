@@ -1,13 +1,16 @@
 //! The LLM's speed: start, prompt and answer, each by the median of some rounds.
 //!
 //! `cargo bench --bench llm -- MODEL.gguf [ROUNDS] [--packed FOLDER] [--against 'COMMAND']`. The
-//! command is run once a round, in turns with the rest, and its wall time shown.
+//! command is run once a round, in turns with the rest, and its wall time shown. Without a model the
+//! kernels are measured alone.
 #![allow(clippy::disallowed_methods, missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use wellread::compute::kernels::{Format, Matrix, Rows, Source, TILE, multiply, pack, tile_bytes};
+use wellread::compute::{Bytes, Pool};
 use wellread::infer::llm::Llm;
 use wellread::infer::{Generator, Message, Prompt, Role, Sampling};
 
@@ -31,8 +34,7 @@ fn main() {
         }
     }
     let Some(path) = path else {
-        println!("give the path of a GGUF file; nothing was measured");
-        return;
+        return kernels();
     };
     let mut medians: Vec<(&str, Vec<f64>)> = Vec::new();
     for _ in 0..rounds {
@@ -43,7 +45,8 @@ fn main() {
         let start = Instant::now();
         let mut llm = Llm::load(&path, "bench", "", packed.as_deref()).unwrap();
         note("load, s", start.elapsed().as_secs_f64());
-        generate(&mut llm, &prompt(&llm, 5), 1);
+        let short = prompt(&llm, 5);
+        generate(&mut llm, &short, 1);
         note("start to first token of a short prompt, s", start.elapsed().as_secs_f64());
         let long = prompt(&llm, PROMPT);
         let (count, first, rest) = generate(&mut llm, &long, ANSWER);
@@ -99,4 +102,48 @@ fn peak_memory() -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kilobytes.unwrap_or(f64::NAN) / 1024.0
+}
+
+/// The kernels alone on one thread: the least time of many short runs, which other programs disturb
+/// least.
+fn kernels() {
+    let pool = Pool::new(1);
+    println!("tier {}", wellread::compute::tier().name());
+    for (format, block, columns) in [
+        (Format::Q4K, 144, 1536),
+        (Format::Q4K, 144, 8960),
+        (Format::Q6K, 210, 1536),
+        (Format::Q6K, 210, 8960),
+        (Format::Q8, 34, 1536),
+    ] {
+        let rows = 64;
+        let bytes = vec![0x11; rows * columns / format.block() * block];
+        let source = match format {
+            Format::Q4K => Source::Q4K(&bytes),
+            Format::Q6K => Source::Q6K(&bytes),
+            Format::Q8 => Source::Q8(&bytes),
+        };
+        let mut packed = vec![0; tile_bytes(format, columns) * rows / TILE];
+        pack(&pool, &source, (rows, columns), 0..rows / TILE, &mut packed);
+        let size = packed.len();
+        let matrix = Matrix::new(format, rows, columns, Bytes::Owned(packed)).unwrap();
+        for count in [1, 2, 3, 4, 8, 32] {
+            let mut quantised = Rows::default();
+            quantised.fill(&pool, count, columns, &[format], &|row, into| {
+                into.iter_mut().enumerate().for_each(|(n, x)| *x = ((n * row) as f32).sin());
+            });
+            let mut product = vec![0.0; rows * count];
+            let mut least = f64::INFINITY;
+            for _ in 0..2000 {
+                let start = Instant::now();
+                multiply(&pool, &quantised, &mut [(&matrix, &mut product)]);
+                least = least.min(start.elapsed().as_secs_f64());
+            }
+            println!(
+                "{format:?} [{rows}, {columns}] by {count}: {:.1} GMAC/s, {:.1} GB/s",
+                (rows * columns * count) as f64 / least / 1e9,
+                size as f64 / least / 1e9
+            );
+        }
+    }
 }
