@@ -117,7 +117,8 @@ fn machine() -> Check {
     }
     #[cfg(target_arch = "aarch64")]
     features.push("neon");
-    ok("machine", format!("{cores} cores, {}", features.join(" ")))
+    let tier = crate::compute::tier().name();
+    ok("machine", format!("{cores} cores, {}; the LLM uses {tier}", features.join(" ")))
 }
 
 fn folder(name: &'static str, path: Result<std::path::PathBuf>) -> Check {

@@ -24,6 +24,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::cli::args::{Cli, Command, Global};
 use crate::cli::config::{Ignored, Settings};
 use crate::cli::ui::{Ui, Verbosity};
+use crate::compute::{Tier, cap_tier};
 use crate::index::server::ApiKey;
 use app::App;
 
@@ -103,6 +104,13 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
     }
     if let Some(warning) = settings.ignored_in_short() {
         ui.warning(&warning);
+    }
+    if let Some(name) = std::env::var("WELLREAD_CPU").ok().filter(|name| !name.is_empty()) {
+        let tier = Tier::of_name(&name).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("WELLREAD_CPU is \"{name}\""))
+                .hint("it is avx2 or reference: the most that the LLM may use of the processor")
+        })?;
+        cap_tier(tier);
     }
     let app = App::new(ui, cancel, settings, cli.global.json);
     match cli.command {

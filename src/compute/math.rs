@@ -5,6 +5,7 @@
 const LANES: usize = 8;
 
 /// What `join` makes of a row's numbers, side by side; it must not matter in which order.
+#[inline(always)]
 fn fold(row: &[f32], first: f32, each: impl Fn(f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [first; LANES];
     let chunks = row.chunks_exact(LANES);
@@ -17,6 +18,7 @@ fn fold(row: &[f32], first: f32, each: impl Fn(f32) -> f32, join: impl Fn(f32, f
     lanes.into_iter().fold(rest, join)
 }
 
+#[inline(always)]
 fn sum(row: &[f32]) -> f32 {
     fold(row, 0.0, |value| value, |a, b| a + b)
 }
@@ -46,7 +48,14 @@ pub fn layer_norm(row: &mut [f32], scale: &[f32], shift: &[f32], epsilon: f32) {
     }
 }
 
+/// Root mean square normalisation (Zhang and Sennrich 2019) of a row, then a scale for each place.
+pub fn rms_norm(row: &mut [f32], scale: &[f32], epsilon: f32) {
+    let factor = 1.0 / (squares(row) / row.len() as f32 + epsilon).sqrt();
+    row.iter_mut().zip(scale).for_each(|(value, scale)| *value = *value * factor * scale);
+}
+
 /// Softmax of a row in place.
+#[inline(always)]
 pub fn softmax(row: &mut [f32]) {
     let most = fold(row, f32::NEG_INFINITY, |value| value, f32::max);
     row.iter_mut().for_each(|value| *value = exp(*value - most));
@@ -60,10 +69,17 @@ pub fn gelu(x: f32) -> f32 {
 }
 
 /// The same by the hyperbolic tangent, as some models were trained with.
+#[inline(always)]
 pub fn gelu_tanh(x: f32) -> f32 {
     let inner = 0.797_884_6 * (x + 0.044_715 * x * x * x);
     // tanh(y) = 1 - 2 / (e^2y + 1)
     0.5 * x * (2.0 - 2.0 / (exp((2.0 * inner).clamp(-87.0, 87.0)) + 1.0))
+}
+
+/// The sigmoid linear unit (Hendrycks and Gimpel 2016).
+#[inline(always)]
+pub fn silu(x: f32) -> f32 {
+    x / (1.0 + exp((-x).min(87.0)))
 }
 
 /// The error function, within 4e-7: a ratio of polynomials, as in Eigen.
@@ -84,6 +100,7 @@ fn erf(x: f32) -> f32 {
 }
 
 /// e to the `x` for `x` between -87 and 87, within 2e-7 of its size; 0 below.
+#[inline(always)]
 fn exp(x: f32) -> f32 {
     // Adding this rounds to a whole number, which then lies in the lowest bits.
     const ROUND: f32 = 12_582_912.0;

@@ -1,7 +1,15 @@
-//! Threads that models and builds share, and the arithmetic of rows of numbers.
+//! Threads that models and builds share, products of packed weights, and the arithmetic of rows of
+//! numbers.
 
+mod bytes;
+mod crew;
 pub mod dense;
+pub mod kernels;
 pub mod math;
+mod pace;
 mod pool;
 
+pub use bytes::{Bytes, Mapped};
+pub use kernels::{Tier, cap_tier, tier};
+pub use pace::Pace;
 pub use pool::Pool;

@@ -4,8 +4,16 @@ use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::crew::Crew;
+
+/// How long a thread looks out for the next work after one: the works of a forward pass follow each
+/// other within microseconds, and to wake a thread takes longer.
+const LOOKS_OUT: Duration = Duration::from_millis(1);
 
 /// Threads that stay, one a core. Calls that come together are served in turn, one item each, so
 /// that a short one never waits for a long one to end.
@@ -20,6 +28,20 @@ type Job = Box<dyn FnOnce() + Send>;
 struct Queue {
     state: Mutex<State>,
     changed: Condvar,
+    /// Calls in `state`.
+    calls: AtomicUsize,
+    crew: Crew,
+    /// Threads that work at once for [`Pool::run`], the caller's included.
+    in_use: AtomicUsize,
+    /// Threads that sleep and would help.
+    asleep: AtomicUsize,
+}
+
+/// What a thread is woken for.
+enum Task {
+    Job(Job),
+    Help,
+    End,
 }
 
 #[derive(Default)]
@@ -37,12 +59,13 @@ impl Pool {
     /// A pool of that many threads, at least one.
     pub fn new(threads: usize) -> Pool {
         let queue = Arc::new(Queue::default());
+        queue.in_use.store(threads.max(1), SeqCst);
         let threads = (0..threads.max(1))
             .filter_map(|n| {
                 let queue = Arc::clone(&queue);
                 let name = format!("wellread-{n}");
                 // A system without threads left gives fewer; without any, callers work themselves.
-                std::thread::Builder::new().name(name).spawn(move || work(&queue)).ok()
+                std::thread::Builder::new().name(name).spawn(move || work(n, &queue)).ok()
             })
             .collect();
         Pool { queue, threads }
@@ -89,7 +112,7 @@ impl Pool {
             })
             .collect();
         drop(sender);
-        self.queue.lock().calls.push_back(jobs);
+        self.queue.push(jobs);
         self.queue.changed.notify_all();
         let mut done = Vec::new();
         let mut panic: Option<Box<dyn Any + Send>> = None;
@@ -104,6 +127,43 @@ impl Pool {
         }
         done.sort_unstable_by_key(|(at, _)| *at);
         done.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+}
+
+impl Pool {
+    /// Calls `each` with every number below `chunks`, on several threads, the calling one among
+    /// them, and returns when all is done. It is for short work, one after the other: threads look
+    /// out for the next for a millisecond, and a thread that is not let run is not waited for unless
+    /// it has begun a chunk. Within other work of the pool, or beside it, the caller works alone.
+    ///
+    /// # Panics
+    /// If `each` panics, with its panic, when nobody is at it any more.
+    pub fn run(&self, chunks: usize, each: &(dyn Fn(usize) + Sync)) {
+        let queue = &self.queue;
+        if chunks < 2 || queue.in_use.load(SeqCst) < 2 || IN_POOL.get() {
+            return (0..chunks).for_each(each);
+        }
+        queue.crew.run(chunks, each, || {
+            if queue.asleep.load(SeqCst) > 0 {
+                // Whoever holds the lock is about to sleep, and must not miss this.
+                drop(queue.lock());
+                queue.changed.notify_all();
+            }
+        });
+    }
+
+    /// Threads that work at once for [`Pool::run`], the caller's included.
+    pub fn in_use(&self) -> usize {
+        self.queue.in_use.load(SeqCst)
+    }
+
+    /// Lets [`Pool::run`] use so many threads, from 1 to [`Pool::threads`].
+    pub fn limit(&self, threads: usize) {
+        let threads = threads.clamp(1, self.threads().max(1));
+        if self.queue.in_use.swap(threads, SeqCst) < threads {
+            drop(self.queue.lock());
+            self.queue.changed.notify_all();
+        }
     }
 }
 
@@ -122,31 +182,81 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next item, of each call in turn; `None` once the pool is closed and all is done.
-    fn next(&self) -> Option<Job> {
+    fn push(&self, call: VecDeque<Job>) {
+        self.lock().calls.push_back(call);
+        self.calls.fetch_add(1, SeqCst);
+    }
+
+    /// The next item, of each call in turn.
+    fn take(&self, state: &mut State) -> Option<Job> {
+        let mut call = state.calls.pop_front()?;
+        let job = call.pop_front();
+        if call.is_empty() {
+            self.calls.fetch_sub(1, SeqCst);
+        } else {
+            state.calls.push_back(call);
+        }
+        job
+    }
+
+    /// Whether a thread helps with [`Pool::run`]: the caller is one of those in use.
+    fn may_help(&self, thread: usize) -> bool {
+        thread + 1 < self.in_use.load(SeqCst)
+    }
+
+    /// Sleeps until there is something to do. Works up to the number `seen` are no news.
+    fn wait(&self, thread: usize, seen: usize) -> Task {
         let mut state = self.lock();
         loop {
-            if let Some(mut call) = state.calls.pop_front() {
-                let job = call.pop_front();
-                if !call.is_empty() {
-                    state.calls.push_back(call);
+            if let Some(job) = self.take(&mut state) {
+                return Task::Job(job);
+            }
+            if state.is_closed {
+                return Task::End;
+            }
+            let may_help = self.may_help(thread);
+            if may_help {
+                self.asleep.fetch_add(1, SeqCst);
+                if self.crew.number() != seen {
+                    self.asleep.fetch_sub(1, SeqCst);
+                    return Task::Help;
                 }
-                if job.is_some() {
-                    return job;
-                }
-            } else if state.is_closed {
-                return None;
-            } else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if may_help {
+                self.asleep.fetch_sub(1, SeqCst);
             }
         }
     }
 }
 
-fn work(queue: &Queue) {
+/// What a thread of the pool does all its life.
+fn work(thread: usize, queue: &Queue) {
     IN_POOL.set(true);
-    while let Some(job) = queue.next() {
-        job();
+    let mut seen = 0;
+    loop {
+        match queue.wait(thread, seen) {
+            Task::Job(job) => job(),
+            Task::Help => look_out(thread, queue, &mut seen),
+            Task::End => return,
+        }
+    }
+}
+
+/// Helps with one work after the other, until for a while there was none or an item waits.
+fn look_out(thread: usize, queue: &Queue, seen: &mut usize) {
+    let mut last = Instant::now();
+    while queue.calls.load(SeqCst) == 0 && queue.may_help(thread) && last.elapsed() < LOOKS_OUT {
+        let number = queue.crew.number();
+        if number == *seen {
+            for _ in 0..4 {
+                std::hint::spin_loop();
+            }
+            continue;
+        }
+        *seen = number;
+        queue.crew.help();
+        last = Instant::now();
     }
 }
 
@@ -208,6 +318,134 @@ mod tests {
             inner.map(vec![n, n + 1], |n| n).into_iter().sum::<u32>()
         });
         assert_eq!(sums, [21, 41, 61]);
+    }
+
+    #[test]
+    fn every_chunk_is_worked_on_once() {
+        let pool = Pool::new(4);
+        for chunks in [0, 1, 2, 3, 7, 1000] {
+            for _ in 0..50 {
+                let counts: Vec<AtomicUsize> = (0..chunks).map(|_| AtomicUsize::new(0)).collect();
+                pool.run(chunks, &|n| {
+                    counts[n].fetch_add(1, SeqCst);
+                });
+                assert!(counts.iter().all(|count| count.load(SeqCst) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn all_threads_in_use_work_at_one_work() {
+        let pool = Pool::new(4);
+        for threads in [4, 1, 3] {
+            pool.limit(threads);
+            assert_eq!(pool.in_use(), threads);
+            // Each chunk waits for the others: with fewer threads this would never end.
+            let barrier = Barrier::new(threads);
+            for _ in 0..20 {
+                pool.run(threads, &|_| {
+                    barrier.wait();
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_chunk_reaches_the_caller_and_no_thread_is_lost() {
+        let pool = Pool::new(3);
+        for wrong in [0, 5, 99] {
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(100, &|n| assert!(n != wrong, "{n} is wrong"));
+            }));
+            assert!(caught.is_err());
+        }
+        let barrier = Barrier::new(3);
+        pool.run(3, &|_| {
+            barrier.wait();
+        });
+    }
+
+    #[test]
+    fn work_within_work_ends() {
+        let pool = Arc::new(Pool::new(3));
+        let sum = AtomicUsize::new(0);
+        pool.run(10, &|_| {
+            pool.run(10, &|n| {
+                sum.fetch_add(n, SeqCst);
+            });
+        });
+        assert_eq!(sum.load(SeqCst), 450);
+        let inner = Arc::clone(&pool);
+        let sums = pool.map(vec![10usize, 20, 30], move |n| {
+            let sum = AtomicUsize::new(0);
+            inner.run(n, &|n| {
+                sum.fetch_add(n, SeqCst);
+            });
+            sum.into_inner()
+        });
+        assert_eq!(sums, [45, 190, 435]);
+    }
+
+    #[test]
+    fn many_callers_at_once_are_served_on_a_busy_machine() {
+        let pool = Arc::new(Pool::new(4));
+        let is_over = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while is_over.load(SeqCst) == 0 {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            let callers: Vec<_> = (0..8usize)
+                .map(|caller| {
+                    let pool = &pool;
+                    scope.spawn(move || {
+                        for round in 0..200 {
+                            let sum = AtomicUsize::new(0);
+                            if (caller + round) % 5 == 0 {
+                                let made = pool.map((0..20usize).collect(), |n| n);
+                                sum.store(made.into_iter().sum(), SeqCst);
+                            } else {
+                                pool.run(20, &|n| {
+                                    sum.fetch_add(n, SeqCst);
+                                });
+                            }
+                            assert_eq!(sum.into_inner(), 190);
+                        }
+                    })
+                })
+                .collect();
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            is_over.store(1, SeqCst);
+        });
+    }
+
+    #[test]
+    fn a_thread_that_is_busy_elsewhere_is_not_waited_for() {
+        let pool = Arc::new(Pool::new(2));
+        let barrier = Arc::new(Barrier::new(3));
+        let busy = {
+            let (pool, barrier) = (Arc::clone(&pool), Arc::clone(&barrier));
+            std::thread::spawn(move || {
+                pool.map(vec![(); 2], move |()| {
+                    barrier.wait();
+                    barrier.wait();
+                })
+            })
+        };
+        barrier.wait();
+        // Both threads are held up, and the work is done all the same.
+        let sum = AtomicUsize::new(0);
+        pool.run(100, &|n| {
+            sum.fetch_add(n, SeqCst);
+        });
+        assert_eq!(sum.into_inner(), 4950);
+        barrier.wait();
+        busy.join().unwrap();
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::models::{self, Choice, Manifest, Resolver};
 /// The folder of the cache in which beginnings of prompts are kept; no model is called so.
 const PREFIXES: &str = ".prefixes";
 
+/// The folder of the cache in which weights are kept as the kernels read them.
+const PACKED: &str = ".packed";
+
 impl KnowledgeBase {
     /// The models that are known by name.
     ///
@@ -133,15 +136,17 @@ impl KnowledgeBase {
                 format!("size-{size}")
             }
         };
-        let mut llm = Llm::load(&file.path, &file.name, &identity)?;
+        let packed = self.places().cache.join(PACKED);
+        let mut llm = Llm::load(&file.path, &file.name, &identity, Some(&packed))?;
+        let slow = |what: &str| Warning::Model(format!("each start takes longer: {what}"));
+        if let Some(complaint) = llm.complaint() {
+            watch.warn(slow(complaint));
+        }
         // Two files of one size may hold different models.
         if file.sha256.is_some()
             && let Err(error) = llm.keep_prefixes(&self.places().cache.join(PREFIXES))
         {
-            watch.warn(Warning::Model(format!(
-                "each start takes a little longer: {}",
-                error.chain()
-            )));
+            watch.warn(slow(&error.chain()));
         }
         Ok(Box::new(llm))
     }

@@ -195,7 +195,7 @@ fn llm(name: &str) -> Llm {
             &cancel(),
         )
         .unwrap();
-    Llm::load(&file.path, &file.name, file.sha256.as_deref().unwrap_or_default()).unwrap()
+    Llm::load(&file.path, &file.name, file.sha256.as_deref().unwrap_or_default(), None).unwrap()
 }
 
 #[test]

@@ -6,8 +6,8 @@ mod decode;
 mod decode_tests;
 mod draft;
 mod family;
+mod packed;
 mod prefix;
-mod quicken;
 mod stream;
 mod template;
 #[cfg(test)]
@@ -15,15 +15,19 @@ mod tests;
 #[cfg(test)]
 mod tiny;
 mod transformer;
+mod turn;
 mod vocabulary;
+mod weights;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::quantized::gguf_file::{Content, Value};
 
 use crate::base::Fingerprint;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Step};
+use crate::compute::Mapped;
 use crate::infer::{Finish, Generation, Generator, Message, Prompt, Role, Sampling};
 
 use context::{Context, common};
@@ -33,6 +37,7 @@ use prefix::Prefixes;
 use template::{ChatTemplate, Part};
 use transformer::Transformer;
 use vocabulary::{Piece, Vocabulary};
+use weights::{Keep, Weights};
 
 /// The longest context that is used, whatever the model allows: the memory for it is taken as it
 /// fills.
@@ -51,22 +56,28 @@ pub struct Llm {
     bos: Option<u32>,
     ends: Vec<u32>,
     context: usize,
+    complaint: Option<String>,
 }
 
 impl Llm {
     /// Loads a GGUF file of one of the families Qwen 2, Qwen 3, Llama, Gemma 3 and Phi-3.
-    /// `name` and `sha256` stand in the fingerprint.
+    /// `name` and `sha256` stand in the fingerprint. `packed` is the folder where its weights are
+    /// kept as the kernels read them, so that they are packed once; without it, or if nothing can be
+    /// written there ([`Llm::complaint`]), they are packed in memory each time.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] if the file is not GGUF, damaged, of another family, or without a chat
     /// template.
-    pub fn load(path: &Path, name: &str, sha256: &str) -> Result<Llm> {
+    pub fn load(path: &Path, name: &str, sha256: &str, packed: Option<&Path>) -> Result<Llm> {
         let broken = Broken { path: path.to_owned() };
         let file = fs_err::File::open(path).map_err(|error| {
             Error::io("cannot open the LLM's file", error).hint("check its path")
         })?;
-        let mut reader = std::io::BufReader::with_capacity(1 << 20, file);
-        let content = Content::read(&mut reader)
+        let changed = file.metadata().and_then(|meta| meta.modified()).ok();
+        let file = Mapped::new(&file).map_err(|error| {
+            Error::io("cannot read the LLM's file", error).hint("check its path")
+        })?;
+        let content = Content::read(&mut std::io::Cursor::new(&file[..]))
             .map_err(|error| broken.error("it is not a GGUF file, or it is damaged", error))?;
         let text = |key: &str| match content.metadata.get(key) {
             Some(Value::String(text)) => Some(text.clone()),
@@ -86,9 +97,9 @@ impl Llm {
                     "it is of the family \"{architecture}\"; known are {}",
                     family::KNOWN.join(", ")
                 ))
-                .hint(OTHER));
+                .step(Step::ListModels));
         }
-        let unusable = |what: String| broken.said(&what).hint(OTHER);
+        let unusable = |what: String| broken.said(&what).step(Step::ListModels);
         let facts = Facts::read(&content, &architecture).map_err(unusable)?;
         let vocabulary = Vocabulary::from_gguf(&content)
             .map_err(|what| unusable(format!("its tokenizer is not supported: {what}")))?;
@@ -125,13 +136,18 @@ impl Llm {
             _ => text("tokenizer.ggml.model").as_deref() == Some("llama"),
         };
         let context = facts.context.min(MAX_CONTEXT);
-        let quick = quicken::quicken(&content, &mut reader)
-            .map_err(|error| broken.error("it is damaged", error))?;
-        let loaded = match quick {
-            Some((content, mut reader)) => Transformer::load(facts, &content, &mut reader),
-            None => Transformer::load(facts, &content, &mut reader),
+        // A file without a known hash is known by its size and time, and by where it is.
+        let identity = match changed {
+            Some(changed) if sha256.len() < 64 => {
+                format!("{sha256} {} {} {changed:?}", file.len(), path.display())
+            }
+            _ => sha256.to_owned(),
         };
-        let model = loaded.map_err(|error| broken.error("it is damaged", error))?;
+        let place = packed.map(|folder| folder.join(format!("{}.packed", file_name(name))));
+        let keep = place.as_ref().map(|path| Keep { path, identity: &identity });
+        let weights = Weights { content, file: Arc::new(file) };
+        let (model, complaint) = Transformer::load(facts, &weights, keep)
+            .map_err(|error| broken.error("it is damaged", error))?;
         Ok(Llm {
             name: name.to_owned(),
             sha256: sha256.to_owned(),
@@ -143,7 +159,16 @@ impl Llm {
             bos: bos.filter(|_| adds_bos),
             ends,
             context,
+            complaint: complaint.zip(place).map(|(what, place)| {
+                format!("packed weights can't be kept as {}: {what}", place.display())
+            }),
         })
+    }
+
+    /// Why its packed weights could not be kept, if they could not: it loads slowly and takes more
+    /// memory.
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
     }
 
     /// Has what all prompts with the same instructions begin with kept in a folder, computed, for the
@@ -251,8 +276,11 @@ impl Llm {
     }
 }
 
-/// What to do about a model that can't be used.
-const OTHER: &str = "choose another model: wellread models list";
+/// A model's name as a file may be called.
+fn file_name(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
+}
 
 struct Broken {
     path: PathBuf,
@@ -266,7 +294,8 @@ impl Broken {
     fn error(&self, what: &str, error: candle_core::Error) -> Error {
         self.said(what)
             .caused_by(error.to_string())
-            .hint("fetch it again (wellread models fetch), or choose another with --model")
+            .step(Step::VerifyModels)
+            .step(Step::ListModels)
     }
 }
 

@@ -1,480 +1,383 @@
 //! A decoder with quantised weights: token ids → scores of the next token.
 //!
-//! candle reads the weights and multiplies; this is the order of things between. Its own models of
-//! these families are not used, because in 0.11.1 Gemma 3 fails on a second piece of a prompt, has
-//! another activation than it was trained with and forgets its window when it generates, Llama ends
-//! at 4,096 tokens, Qwen 3 turns positions in half precision, and each keeps every mask that it ever
-//! made and a copy of the vocabulary in full precision.
+//! The kernels multiply and attend; this is the order of things between. Families are only other
+//! orders of the same steps. What comes out for a token depends on it and those before it alone: in
+//! one piece, in many or one by one, the bits are the same.
 
-use std::io::{Read, Seek};
 use std::sync::Arc;
+use std::time::Instant;
 
-use candle_core::quantized::gguf_file::Content;
-use candle_core::quantized::{QMatMul, QStorage, QTensor};
-use candle_core::{Device, Module, Result, Tensor, bail};
+use candle_core::{Result, bail};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 
-use super::family::{Act, Facts, Rope};
+use super::family::{Act, Facts};
+use super::turn::{Turn, Turns};
+use super::weights::{Keep, LayerMatrices, Weights, Words};
+use crate::compute::kernels::{Attention, Format, Gate, Matrix, Rows, attend, gated, multiply};
+use crate::compute::{Pace, Pool, math};
+
+/// Tokens from which on a forward pass is one of a prompt, whose best number of threads is found by
+/// itself.
+const MANY: usize = 16;
 
 /// A model and what it was told so far.
 pub(super) struct Transformer {
     facts: Facts,
-    /// One row a token, as they lie in the file.
-    words: Arc<QTensor>,
+    words: Words,
     layers: Vec<Layer>,
-    norm: Norm,
-    output: QMatMul,
+    norm: Vec<f32>,
+    output: Matrix,
     global: Turn,
     local: Option<Turn>,
+    /// Positions held.
+    len: usize,
+    pool: Arc<Pool>,
+    buffers: Buffers,
+    /// Of single tokens, and of prompts.
+    paces: [Pace; 2],
 }
 
 struct Layer {
-    norm: Norm,
-    qkv: Projection,
-    query_norm: Option<Norm>,
-    key_norm: Option<Norm>,
-    attended: QMatMul,
-    attended_norm: Option<Norm>,
-    wide_norm: Norm,
-    wide: Wide,
-    narrow: QMatMul,
-    narrow_norm: Option<Norm>,
+    matrices: LayerMatrices,
+    norm: Vec<f32>,
+    /// Of query, key and value.
+    biases: [Option<Vec<f32>>; 3],
+    query_norm: Option<Vec<f32>>,
+    key_norm: Option<Vec<f32>>,
+    attended_norm: Option<Vec<f32>>,
+    wide_norm: Vec<f32>,
+    narrow_norm: Option<Vec<f32>>,
     is_local: bool,
-    held: Option<Held>,
+    /// Keys and values of the tokens so far, `[positions, kv_heads, head_size]` each.
+    keys: Vec<f16>,
+    values: Vec<f16>,
 }
 
-enum Projection {
-    Fused(QMatMul),
-    /// Query, key and value, with their biases.
-    Apart([(QMatMul, Option<Tensor>); 3]),
+/// What a forward pass works in, `[tokens, …]` each; kept from pass to pass.
+#[derive(Default)]
+struct Buffers {
+    states: Vec<f32>,
+    query: Vec<f32>,
+    key: Vec<f32>,
+    value: Vec<f32>,
+    /// By heads of keys, `[kv_heads, tokens, …]`.
+    attended: Vec<f32>,
+    wide: Vec<f32>,
+    taken: Vec<f32>,
+    rows: Rows,
 }
 
-enum Wide {
-    Fused(QMatMul),
-    Apart { gate: QMatMul, up: QMatMul },
-}
-
-/// Keys and values of the tokens so far, `[1, heads, room, size]` each.
-struct Held {
-    keys: Tensor,
-    values: Tensor,
+/// What the steps of a pass have in common.
+struct Pass<'a> {
+    facts: &'a Facts,
+    pool: &'a Pool,
+    epsilon: f32,
+    at: usize,
     count: usize,
 }
 
-struct Norm {
-    scale: Tensor,
-    epsilon: f32,
-}
-
-/// How fast each pair of dimensions turns from position to position.
-struct Turn {
-    speeds: Vec<f64>,
-    magnitude: f64,
-    is_interleaved: bool,
-}
-
-/// Where tokens stand that go through the model together, as the layers of a kind see it.
-struct Place<'a> {
-    turn: &'a Turn,
-    /// Cosines and sines of their positions.
-    rows: (Tensor, Tensor),
-    /// The first key that any of them looks back on.
-    first: usize,
-    /// What is added to the scores of keys from there on, `[tokens, keys]`; nothing for a single
-    /// token, which sees them all.
-    mask: Option<Tensor>,
-}
-
-struct Weights<'a, R> {
-    content: &'a Content,
-    reader: &'a mut R,
-    epsilon: f32,
+/// Whose scores are wanted.
+#[derive(Clone, Copy, PartialEq)]
+enum After {
+    Each,
+    Last,
 }
 
 impl Transformer {
-    pub(super) fn load<R: Read + Seek>(
+    /// A model over its mapped file; with what went wrong if its packed weights could not be kept.
+    pub(super) fn load(
         facts: Facts,
-        content: &Content,
-        reader: &mut R,
-    ) -> Result<Transformer> {
-        let mut from = Weights { content, reader, epsilon: facts.epsilon as f32 };
-        let words = Arc::new(from.tensor("token_embd.weight")?);
-        if words.shape().dims2()?.1 != facts.hidden {
-            bail!("the embeddings are of the shape {:?}", words.shape());
+        weights: &Weights,
+        keep: Option<Keep<'_>>,
+    ) -> Result<(Transformer, Option<String>)> {
+        let pool = Pool::shared();
+        let words = weights.words(&facts)?;
+        let (matrices, complaint) = weights.matrices(&facts, &pool, keep)?;
+        if matrices.output.rows() != words.count() {
+            bail!("there are {} scores of {} tokens", matrices.output.rows(), words.count());
         }
-        let output = match from.has("output.weight") {
-            true => from.matrix("output.weight")?,
-            false => QMatMul::from_arc(Arc::clone(&words))?,
+        let factors = match weights.any_numbers("rope_freqs.weight")? {
+            Some(factors) => Some(factors),
+            None => weights.any_numbers("rope_factors_short.weight")?,
         };
-        let factors = ["rope_freqs.weight", "rope_factors_short.weight"]
+        let layers = matrices
+            .layers
             .into_iter()
-            .find(|name| from.has(name))
-            .map(|name| from.numbers(name)?.to_vec1::<f32>())
-            .transpose()?;
-        let layers = (0..facts.layers)
-            .map(|n| Layer::load(&facts, n, &mut from))
+            .enumerate()
+            .map(|(n, matrices)| Layer::load(&facts, n, weights, matrices))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Transformer {
-            norm: from.norm("output_norm.weight")?,
+        let model = Transformer {
+            norm: weights.numbers("output_norm.weight", facts.hidden)?,
             global: Turn::new(&facts.rope, factors.as_deref())?,
             local: facts.local_rope.as_ref().map(|rope| Turn::new(rope, None)).transpose()?,
             words,
             layers,
-            output,
+            output: matrices.output,
+            len: 0,
+            paces: [(); 2].map(|()| Pace::new(pool.threads())),
+            pool,
+            buffers: Buffers::default(),
             facts,
-        })
+        };
+        Ok((model, complaint))
     }
 
-    /// Positions that keys and values are held of.
+    /// Positions that it was told and has not forgotten.
     pub(super) fn len(&self) -> usize {
-        self.layers.first().and_then(|layer| layer.held.as_ref()).map_or(0, |held| held.count)
+        self.len
     }
 
     /// Forgets the positions from `len` on.
     pub(super) fn truncate(&mut self, len: usize) {
-        for layer in &mut self.layers {
-            layer.held = layer.held.take().filter(|_| len > 0);
-            if let Some(held) = &mut layer.held {
-                held.count = held.count.min(len);
-            }
-        }
+        self.len = self.len.min(len);
     }
 
-    /// Scores of the token after the last of `tokens`, which follow those that it was told before,
+    /// Scores of the token after the last of `tokens`, which follow those that it was told before:
     /// `[vocabulary]`.
     pub(super) fn forward(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
-        let states = self.states(tokens)?;
-        let last = states.narrow(1, tokens.len() - 1, 1)?.contiguous()?;
-        self.scores(&last)
+        self.pass(tokens, After::Last)
     }
 
     /// Scores of the token after each of `tokens`, `[tokens, vocabulary]`.
     pub(super) fn forward_each(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
-        let states = self.states(tokens)?;
-        self.scores(&states)
+        self.pass(tokens, After::Each)
     }
 
-    /// Keys and values of the first `len` positions, for [`Transformer::import`].
+    /// Keys and values of the first `len` positions, as [`Transformer::import`] takes them.
     pub(super) fn export(&self, len: usize) -> Vec<u8> {
-        let numbers = |part: &Tensor| part.narrow(2, 0, len)?.flatten_all()?.to_vec1::<f32>();
-        let held = self.layers.iter().filter_map(|layer| layer.held.as_ref());
-        held.flat_map(|held| [&held.keys, &held.values])
-            .flat_map(|part| numbers(part).unwrap_or_default())
-            .flat_map(f32::to_le_bytes)
-            .collect()
+        let len = len.min(self.len) * self.row();
+        let mut bytes = Vec::with_capacity(self.layers.len() * len * 4);
+        for layer in &self.layers {
+            for held in [&layer.keys, &layer.values] {
+                bytes.extend(held[..len].iter().flat_map(|number| number.to_le_bytes()));
+            }
+        }
+        bytes
     }
 
-    /// Takes what [`Transformer::export`] gave in the place of all that it was told; `false` if it
-    /// is not of this model, and then nothing changes.
+    /// Takes the first `len` positions from what [`Transformer::export`] gave, and forgets all
+    /// others. Whether it fits this model; if not, nothing is changed.
     pub(super) fn import(&mut self, len: usize, bytes: &[u8]) -> bool {
-        let shape = (1, self.facts.kv_heads, len, self.facts.head_size);
-        let size = self.facts.kv_heads * len * self.facts.head_size * 4;
-        if len == 0 || bytes.len() != size * 2 * self.layers.len() {
+        let size = len.saturating_mul(self.row() * 2);
+        if len > self.facts.context || bytes.len() != size.saturating_mul(2 * self.layers.len()) {
             return false;
         }
-        let mut parts = bytes.chunks(size).map(|bytes| {
-            let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap_or_default());
-            let numbers: Vec<f32> = bytes.chunks(4).map(number).collect();
-            Tensor::from_vec(numbers, shape, &Device::Cpu)
-        });
-        let mut imported = Vec::with_capacity(self.layers.len());
-        while let (Some(keys), Some(values)) = (parts.next(), parts.next()) {
-            let held = keys.and_then(|keys| Held::with(None, &keys, &values?));
-            let Ok(held) = held else { return false };
-            imported.push(held);
+        let mut bytes = bytes;
+        for layer in &mut self.layers {
+            for held in [&mut layer.keys, &mut layer.values] {
+                let (now, rest) = bytes.split_at(size);
+                held.clear();
+                let numbers = now.as_chunks::<2>().0;
+                held.extend(numbers.iter().map(|number| f16::from_le_bytes(*number)));
+                bytes = rest;
+            }
         }
-        for (layer, held) in self.layers.iter_mut().zip(imported) {
-            layer.held = Some(held);
-        }
+        self.len = len;
         true
     }
 
-    /// What the last layer makes of tokens, `[1, tokens, hidden]`.
-    fn states(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        let (at, count) = (self.len(), tokens.len());
-        let global = Place::new(&self.global, at, count, None)?;
-        let window = self.facts.window;
-        let local = match &self.local {
-            Some(turn) => Place::new(turn, at, count, window)?,
-            None => Place::new(&self.global, at, count, window)?,
-        };
-        let mut states = self.embed(tokens)?;
-        for layer in &mut self.layers {
-            let place = if layer.is_local { &local } else { &global };
-            states = layer.forward(&states, &self.facts, place)?;
+    /// Numbers that a layer holds of a position, of keys and of values.
+    fn row(&self) -> usize {
+        self.facts.kv_heads * self.facts.head_size
+    }
+
+    fn pass(&mut self, tokens: &[u32], after: After) -> Result<Vec<f32>> {
+        if tokens.is_empty() {
+            bail!("there are no tokens");
         }
-        Ok(states)
+        let start = Instant::now();
+        let pace = usize::from(tokens.len() >= MANY);
+        let threads = self.paces[pace].threads();
+        self.pool.limit(threads);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let scores = self.pass_in(&mut buffers, tokens, after);
+        self.buffers = buffers;
+        if after == After::Last && (tokens.len() == 1 || tokens.len() >= MANY) {
+            self.paces[pace].took(start.elapsed().as_secs_f64() / tokens.len() as f64);
+        }
+        scores
     }
 
-    fn scores(&self, states: &Tensor) -> Result<Vec<f32>> {
-        self.output.forward(&self.norm.apply(states)?)?.flatten_all()?.to_vec1()
-    }
-
-    /// The rows of tokens, `[1, tokens, hidden]`: only these are brought to full precision.
-    fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
+    fn pass_in(&mut self, work: &mut Buffers, tokens: &[u32], after: After) -> Result<Vec<f32>> {
+        let (at, count) = (self.len, tokens.len());
         let hidden = self.facts.hidden;
-        let dtype = self.words.dtype();
-        let size = hidden / dtype.block_size() * dtype.type_size();
-        let bytes = self.words.data()?;
-        let mut rows = Vec::with_capacity(tokens.len() * size);
-        for token in tokens {
-            let from = *token as usize * size;
-            let Some(row) = bytes.get(from..from + size) else {
-                bail!("token {token} is not in the model");
-            };
-            rows.extend_from_slice(row);
+        let pass = Pass {
+            facts: &self.facts,
+            pool: &self.pool,
+            epsilon: self.facts.epsilon as f32,
+            at,
+            count,
+        };
+        work.states.resize(count * hidden, 0.0);
+        for (token, state) in tokens.iter().zip(work.states.chunks_exact_mut(hidden)) {
+            self.words.write(*token, state)?;
+            if let Some(scale) = self.facts.embedding_scale {
+                state.iter_mut().for_each(|number| *number *= scale as f32);
+            }
         }
-        let device = &Device::Cpu;
-        let rows = QStorage::from_data(rows.into(), device, dtype)?;
-        let states = QTensor::new(rows, (1, tokens.len(), hidden))?.dequantize(device)?;
-        match self.facts.embedding_scale {
-            Some(scale) => states * scale,
-            None => Ok(states),
+        let global = self.global.rows(at, count);
+        let local = self.local.as_ref().map(|turn| turn.rows(at, count));
+        for layer in &mut self.layers {
+            // What a pass that failed has left, or what was forgotten.
+            layer.keys.truncate(at * self.facts.kv_heads * self.facts.head_size);
+            layer.values.truncate(layer.keys.len());
+            let turns = local.as_ref().filter(|_| layer.is_local).unwrap_or(&global);
+            layer.attend(&pass, work, turns);
+            layer.widen(&pass, work);
         }
+        self.len += count;
+        let first = if after == After::Each { 0 } else { count - 1 };
+        let states = &work.states[first * hidden..];
+        pass.fill(&mut work.rows, count - first, &[&self.output], &|row, into| {
+            into.copy_from_slice(&states[row * hidden..][..hidden]);
+            math::rms_norm(into, &self.norm, pass.epsilon);
+        });
+        let mut scores = vec![0.0; (count - first) * self.output.rows()];
+        multiply(&self.pool, &work.rows, &mut [(&self.output, &mut scores)]);
+        Ok(scores)
+    }
+}
+
+impl Pass<'_> {
+    /// Quantises rows for these matrices.
+    fn fill(
+        &self,
+        rows: &mut Rows,
+        count: usize,
+        matrices: &[&Matrix],
+        write: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) {
+        let formats: Vec<Format> = matrices.iter().map(|matrix| matrix.format()).collect();
+        rows.fill(self.pool, count, matrices[0].columns(), &formats, write);
     }
 }
 
 impl Layer {
-    fn load<R: Read + Seek>(facts: &Facts, n: usize, from: &mut Weights<'_, R>) -> Result<Layer> {
+    fn load(facts: &Facts, n: usize, from: &Weights, matrices: LayerMatrices) -> Result<Layer> {
+        let Facts { hidden, head_size, .. } = *facts;
         let name = |part: &str| format!("blk.{n}.{part}.weight");
-        let qkv = if facts.is_fused {
-            Projection::Fused(from.matrix(&name("attn_qkv"))?)
-        } else {
-            let mut part = |part: &str| -> Result<_> {
-                let bias = format!("blk.{n}.{part}.bias");
-                let bias = from.has(&bias).then(|| from.numbers(&bias)).transpose()?;
-                Ok((from.matrix(&name(part))?, bias))
-            };
-            Projection::Apart([part("attn_q")?, part("attn_k")?, part("attn_v")?])
+        let optional = |name: String, count: usize| {
+            from.has(&name).then(|| from.numbers(&name, count)).transpose()
         };
-        let wide = if facts.is_fused {
-            Wide::Fused(from.matrix(&name("ffn_up"))?)
-        } else {
-            Wide::Apart { gate: from.matrix(&name("ffn_gate"))?, up: from.matrix(&name("ffn_up"))? }
-        };
+        let bias = |part: &str, rows: usize| optional(format!("blk.{n}.{part}.bias"), rows);
+        let shapes = [&matrices.gate, &matrices.up].map(|matrix| (matrix.rows(), matrix.columns()));
+        if shapes[0] != shapes[1] {
+            bail!("gate and what it lets through differ: {shapes:?}");
+        }
         Ok(Layer {
-            norm: from.norm(&name("attn_norm"))?,
-            qkv,
-            query_norm: from.norm_if(&name("attn_q_norm"))?,
-            key_norm: from.norm_if(&name("attn_k_norm"))?,
-            attended: from.matrix(&name("attn_output"))?,
-            attended_norm: from.norm_if(&name("post_attention_norm"))?,
-            wide_norm: from.norm(&name("ffn_norm"))?,
-            wide,
-            narrow: from.matrix(&name("ffn_down"))?,
-            narrow_norm: from.norm_if(&name("post_ffw_norm"))?,
+            norm: from.numbers(&name("attn_norm"), hidden)?,
+            biases: [
+                bias("attn_q", matrices.query.rows())?,
+                bias("attn_k", matrices.key.rows())?,
+                bias("attn_v", matrices.value.rows())?,
+            ],
+            query_norm: optional(name("attn_q_norm"), head_size)?,
+            key_norm: optional(name("attn_k_norm"), head_size)?,
+            attended_norm: optional(name("post_attention_norm"), hidden)?,
+            wide_norm: from.numbers(&name("ffn_norm"), hidden)?,
+            narrow_norm: optional(name("post_ffw_norm"), hidden)?,
             is_local: facts.is_local(n),
-            held: None,
+            matrices,
+            keys: Vec::new(),
+            values: Vec::new(),
         })
     }
 
-    fn forward(&mut self, states: &Tensor, facts: &Facts, place: &Place<'_>) -> Result<Tensor> {
-        let taken = self.attend(&self.norm.apply(states)?, facts, place)?;
-        let taken = Norm::apply_if(self.attended_norm.as_ref(), taken)?;
-        let states = (states + taken)?;
-        let input = self.wide_norm.apply(&states)?;
-        let (gate, up) = match &self.wide {
-            Wide::Apart { gate, up } => (gate.forward(&input)?, up.forward(&input)?),
-            Wide::Fused(both) => {
-                let both = both.forward(&input)?;
-                let half = both.dim(2)? / 2;
-                (both.narrow(2, 0, half)?.contiguous()?, both.narrow(2, half, half)?.contiguous()?)
-            }
-        };
-        let gate = match facts.act {
-            Act::Silu => gate.silu()?,
-            Act::GeluTanh => gate.gelu()?,
-        };
-        let made = self.narrow.forward(&(gate * up)?)?;
-        states + Norm::apply_if(self.narrow_norm.as_ref(), made)?
-    }
-
-    /// What each token takes from itself and those before it.
-    fn attend(&mut self, input: &Tensor, facts: &Facts, place: &Place<'_>) -> Result<Tensor> {
-        let Facts { heads, kv_heads, head_size: size, .. } = *facts;
-        let count = input.dim(1)?;
-        let [query, key, value] = self.qkv.forward(input, heads * size, kv_heads * size)?;
-        let by_head = |part: &Tensor, heads: usize, norm: Option<&Norm>| -> Result<Tensor> {
-            let part = part.reshape((1, count, heads, size))?;
-            Norm::apply_if(norm, part)?.transpose(1, 2)?.contiguous()
-        };
-        let Place { turn, rows, first, mask } = place;
-        let query = turn.apply(&by_head(&query, heads, self.query_norm.as_ref())?, rows)?;
-        let key = turn.apply(&by_head(&key, kv_heads, self.key_norm.as_ref())?, rows)?;
-        let value = by_head(&value, kv_heads, None)?;
-        let held = Held::with(self.held.take(), &key, &value)?;
-        let seen = held.count - first;
-        let keys = held.keys.narrow(2, *first, seen)?.squeeze(0)?;
-        let values = held.values.narrow(2, *first, seen)?.squeeze(0)?;
-        self.held = Some(held);
-        // All queries that a head of keys serves, one below the other.
-        let query = query.reshape((kv_heads, heads / kv_heads * count, size))?;
-        let scores = (query.matmul(&keys.transpose(1, 2)?)? * facts.scale)?;
-        let scores = match mask {
-            Some(mask) => {
-                let by_head = scores.reshape((heads, count, seen))?.broadcast_add(mask)?;
-                by_head.reshape((kv_heads, heads / kv_heads * count, seen))?
-            }
-            None => scores,
-        };
-        let shares = candle_nn::ops::softmax_last_dim(&scores)?;
-        let taken = shares.matmul(&values)?.reshape((heads, count, size))?;
-        let taken = taken.transpose(0, 1)?.reshape((1, count, heads * size))?;
-        self.attended.forward(&taken)
-    }
-}
-
-impl<'a> Place<'a> {
-    fn new(turn: &'a Turn, at: usize, count: usize, window: Option<usize>) -> Result<Place<'a>> {
-        let back =
-            |position: usize| window.map_or(0, |window| (position + 1).saturating_sub(window));
-        let first = back(at);
-        let seen = at + count - first;
-        let mask = (count > 1).then(|| {
-            let row = |position: usize| {
-                let sees = back(position)..=position;
-                (first..at + count)
-                    .map(move |key| if sees.contains(&key) { 0f32 } else { f32::NEG_INFINITY })
-            };
-            let rows: Vec<f32> = (at..at + count).flat_map(row).collect();
-            Tensor::from_vec(rows, (count, seen), &Device::Cpu)
+    /// Adds to each token's state what it takes from itself and those before it.
+    fn attend(&mut self, pass: &Pass<'_>, work: &mut Buffers, turns: &Turns) {
+        let Facts { hidden, heads, kv_heads, head_size: size, .. } = *pass.facts;
+        let LayerMatrices { query, key, value, attended, .. } = &self.matrices;
+        let count = pass.count;
+        let states = &work.states;
+        pass.fill(&mut work.rows, count, &[query, key, value], &|row, into| {
+            into.copy_from_slice(&states[row * hidden..][..hidden]);
+            math::rms_norm(into, &self.norm, pass.epsilon);
         });
-        Ok(Place { turn, rows: turn.rows(at, count)?, first, mask: mask.transpose()? })
-    }
-}
-
-impl Projection {
-    fn forward(&self, input: &Tensor, query: usize, key: usize) -> Result<[Tensor; 3]> {
-        match self {
-            Projection::Fused(all) => {
-                let all = all.forward(input)?;
-                let part = |from, size| all.narrow(2, from, size)?.contiguous();
-                Ok([part(0, query)?, part(query, key)?, part(query + key, key)?])
-            }
-            Projection::Apart(parts) => {
-                let part = |(weight, bias): &(QMatMul, Option<Tensor>)| {
-                    let product = weight.forward(input)?;
-                    match bias {
-                        Some(bias) => product.broadcast_add(bias),
-                        None => Ok(product),
+        work.query.resize(count * query.rows(), 0.0);
+        work.key.resize(count * key.rows(), 0.0);
+        work.value.resize(count * value.rows(), 0.0);
+        let made = [(query, &mut work.query), (key, &mut work.key), (value, &mut work.value)];
+        let mut made = made.map(|(matrix, made)| (matrix, made.as_mut_slice()));
+        multiply(pass.pool, &work.rows, &mut made);
+        let norms = [self.query_norm.as_deref(), self.key_norm.as_deref(), None];
+        for (n, (matrix, made)) in made.into_iter().enumerate() {
+            for (row, made) in made.chunks_exact_mut(matrix.rows()).enumerate() {
+                if let Some(bias) = &self.biases[n] {
+                    made.iter_mut().zip(bias).for_each(|(number, bias)| *number += bias);
+                }
+                for head in made.chunks_exact_mut(size) {
+                    if let Some(norm) = norms[n] {
+                        math::rms_norm(head, norm, pass.epsilon);
                     }
-                };
-                Ok([part(&parts[0])?, part(&parts[1])?, part(&parts[2])?])
+                    if n < 2 {
+                        turns.apply(row, head);
+                    }
+                }
             }
         }
-    }
-}
-
-impl Held {
-    /// Adds keys and values; room doubles where there is none left.
-    fn with(held: Option<Held>, keys: &Tensor, values: &Tensor) -> Result<Held> {
-        let (_, heads, more, size) = keys.dims4()?;
-        let count = held.as_ref().map_or(0, |held| held.count);
-        let room = held.as_ref().map_or(Ok(0), |held| held.keys.dim(2))?;
-        let held = match held {
-            Some(held) if count + more <= room => held,
-            held => {
-                let room = (count + more).next_power_of_two().max(256);
-                let grown = |old: Option<&Tensor>| -> Result<Tensor> {
-                    let new = Tensor::zeros((1, heads, room, size), keys.dtype(), keys.device())?;
-                    if let Some(old) = old {
-                        new.slice_set(&old.narrow(2, 0, count)?.contiguous()?, 2, 0)?;
-                    }
-                    Ok(new)
-                };
-                let keys = grown(held.as_ref().map(|held| &held.keys))?;
-                let values = grown(held.as_ref().map(|held| &held.values))?;
-                Held { keys, values, count }
-            }
+        for (held, made) in [(&mut self.keys, &work.key), (&mut self.values, &work.value)] {
+            let len = held.len();
+            held.resize(len + made.len(), f16::ZERO);
+            held[len..].convert_from_f32_slice(made);
+        }
+        let shape = Attention {
+            heads,
+            kv_heads,
+            size,
+            scale: pass.facts.scale as f32,
+            window: pass.facts.window.filter(|_| self.is_local),
         };
-        held.keys.slice_set(keys, 2, count)?;
-        held.values.slice_set(values, 2, count)?;
-        Ok(Held { count: count + more, ..held })
-    }
-}
-
-impl Norm {
-    /// Root mean square normalisation (Zhang and Sennrich 2019).
-    fn apply(&self, states: &Tensor) -> Result<Tensor> {
-        candle_nn::ops::rms_norm(states, &self.scale, self.epsilon)
-    }
-
-    fn apply_if(norm: Option<&Norm>, states: Tensor) -> Result<Tensor> {
-        match norm {
-            Some(norm) => norm.apply(&states),
-            None => Ok(states),
-        }
-    }
-}
-
-impl Turn {
-    fn new(rope: &Rope, factors: Option<&[f32]>) -> Result<Turn> {
-        let pairs = rope.size / 2;
-        if factors.is_some_and(|factors| factors.len() != pairs) {
-            bail!("there are not {pairs} factors of positions");
-        }
-        let speeds = (0..pairs).map(|pair| {
-            let speed = f64::from(rope.base).powf(-2.0 * pair as f64 / rope.size as f64);
-            let factor = factors.map_or(1.0, |factors| factors[pair]);
-            speed / f64::from(factor) / f64::from(rope.factor)
+        work.attended.resize(count * heads * size, 0.0);
+        let place = (pass.at, count);
+        let held = (self.keys.as_slice(), self.values.as_slice());
+        attend(pass.pool, &shape, place, &work.query, held, &mut work.attended);
+        let (taken, group) = (&work.attended, heads / kv_heads * size);
+        pass.fill(&mut work.rows, count, &[attended], &|row, into| {
+            for (head, into) in into.chunks_exact_mut(group).enumerate() {
+                into.copy_from_slice(&taken[(head * count + row) * group..][..group]);
+            }
         });
-        Ok(Turn {
-            speeds: speeds.collect(),
-            magnitude: f64::from(rope.magnitude),
-            is_interleaved: rope.is_interleaved,
-        })
+        add(pass, work, attended, self.attended_norm.as_deref());
     }
 
-    /// Cosines and sines of positions, `[positions, pairs]` each.
-    fn rows(&self, at: usize, count: usize) -> Result<(Tensor, Tensor)> {
-        let rows = |of: fn(f64) -> f64| {
-            let row = |position: usize| {
-                self.speeds
-                    .iter()
-                    .map(move |speed| (of(position as f64 * speed) * self.magnitude) as f32)
-            };
-            let rows: Vec<f32> = (at..at + count).flat_map(row).collect();
-            Tensor::from_vec(rows, (count, self.speeds.len()), &Device::Cpu)
+    /// Adds to each token's state what the wide layer makes of it.
+    fn widen(&self, pass: &Pass<'_>, work: &mut Buffers) {
+        let LayerMatrices { gate, up, down, .. } = &self.matrices;
+        let (hidden, wide) = (pass.facts.hidden, gate.rows());
+        let states = &work.states;
+        pass.fill(&mut work.rows, pass.count, &[gate, up], &|row, into| {
+            into.copy_from_slice(&states[row * hidden..][..hidden]);
+            math::rms_norm(into, &self.wide_norm, pass.epsilon);
+        });
+        work.wide.resize(pass.count * wide, 0.0);
+        let kind = match pass.facts.act {
+            Act::Silu => Gate::Silu,
+            Act::GeluTanh => Gate::GeluTanh,
         };
-        Ok((rows(f64::cos)?, rows(f64::sin)?))
+        gated(pass.pool, &work.rows, (gate, up), kind, &mut work.wide);
+        let made = &work.wide;
+        pass.fill(&mut work.rows, pass.count, &[down], &|row, into| {
+            into.copy_from_slice(&made[row * wide..][..wide]);
+        });
+        add(pass, work, down, self.narrow_norm.as_deref());
     }
+}
 
-    /// Turns the first dimensions of each head; the rest stays.
-    fn apply(&self, heads: &Tensor, (cos, sin): &(Tensor, Tensor)) -> Result<Tensor> {
-        let turn = |part: &Tensor| match self.is_interleaved {
-            true => candle_nn::rotary_emb::rope_i(part, cos, sin),
-            false => candle_nn::rotary_emb::rope(part, cos, sin),
-        };
-        let (size, turned) = (heads.dim(3)?, self.speeds.len() * 2);
-        if turned == size {
-            return turn(heads);
+/// Adds the products of the rows to the states, after a norm if there is one.
+fn add(pass: &Pass<'_>, work: &mut Buffers, matrix: &Matrix, norm: Option<&[f32]>) {
+    work.taken.resize(pass.count * matrix.rows(), 0.0);
+    multiply(pass.pool, &work.rows, &mut [(matrix, &mut work.taken)]);
+    if let Some(norm) = norm {
+        for taken in work.taken.chunks_exact_mut(matrix.rows()) {
+            math::rms_norm(taken, norm, pass.epsilon);
         }
-        let first = turn(&heads.narrow(3, 0, turned)?.contiguous()?)?;
-        Tensor::cat(&[&first, &heads.narrow(3, turned, size - turned)?], 3)?.contiguous()
+    }
+    for (state, taken) in work.states.iter_mut().zip(&work.taken) {
+        *state += taken;
     }
 }
 
-impl<R: Read + Seek> Weights<'_, R> {
-    fn has(&self, name: &str) -> bool {
-        self.content.tensor_infos.contains_key(name)
-    }
-
-    fn tensor(&mut self, name: &str) -> Result<QTensor> {
-        self.content.tensor(self.reader, name, &Device::Cpu)
-    }
-
-    fn matrix(&mut self, name: &str) -> Result<QMatMul> {
-        QMatMul::from_qtensor(self.tensor(name)?)
-    }
-
-    fn numbers(&mut self, name: &str) -> Result<Tensor> {
-        self.tensor(name)?.dequantize(&Device::Cpu)
-    }
-
-    fn norm(&mut self, name: &str) -> Result<Norm> {
-        Ok(Norm { scale: self.numbers(name)?, epsilon: self.epsilon })
-    }
-
-    fn norm_if(&mut self, name: &str) -> Result<Option<Norm>> {
-        self.has(name).then(|| self.norm(name)).transpose()
-    }
-}
+#[cfg(test)]
+#[path = "transformer_tests.rs"]
+mod tests;

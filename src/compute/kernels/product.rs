@@ -1,0 +1,181 @@
+//! Matrices of packed weights times rows of activations.
+
+use std::ops::Range;
+
+use super::Shared;
+use super::layout::{Format, TILE, tile_bytes};
+use super::rows::Rows;
+use super::tier::{AT_ONCE, Kernels, Products, TileProduct, kernels};
+use crate::compute::{Bytes, Pool};
+
+/// Packed weights `[rows, columns]`.
+pub struct Matrix {
+    format: Format,
+    rows: usize,
+    columns: usize,
+    bytes: Bytes,
+}
+
+/// What a gate does before it lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// The sigmoid linear unit (Hendrycks and Gimpel 2016).
+    Silu,
+    /// The Gaussian error linear unit, by the hyperbolic tangent.
+    GeluTanh,
+}
+
+impl Matrix {
+    /// Weights that [`super::pack`] wrote; `None` if there are not as many bytes as they take.
+    pub fn new(format: Format, rows: usize, columns: usize, bytes: Bytes) -> Option<Matrix> {
+        let size = tile_bytes(format, columns) * rows.div_ceil(TILE);
+        let fits = columns > 0 && columns.is_multiple_of(format.block()) && bytes.len() == size;
+        fits.then_some(Matrix { format, rows, columns, bytes })
+    }
+
+    /// How the weights are written.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Rows, which are the numbers of a product.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns, which are the numbers of a row that it is multiplied with.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    fn tiles(&self) -> usize {
+        self.rows.div_ceil(TILE)
+    }
+
+    fn tile(&self, n: usize) -> &[u8] {
+        let size = tile_bytes(self.format, self.columns);
+        &self.bytes[n * size..][..size]
+    }
+
+    fn kernel(&self, kernels: &Kernels) -> TileProduct {
+        match self.format {
+            Format::Q4K => kernels.q4k,
+            Format::Q6K => kernels.q6k,
+            Format::Q8 => kernels.q8,
+        }
+    }
+
+    fn check(&self, rows: &Rows) {
+        let has = match self.format {
+            Format::Q4K | Format::Q6K => rows.large.is_some(),
+            Format::Q8 => rows.small.is_some(),
+        };
+        assert!(
+            has && rows.columns() == self.columns,
+            "the rows are not quantised for this matrix"
+        );
+    }
+
+    /// Tiles that one thread takes at once: some microseconds of work.
+    fn at_once(&self, count: usize) -> usize {
+        ((96 << 10) / tile_bytes(self.format, self.columns) / count.max(1)).max(1)
+    }
+}
+
+/// Products of several matrices with the same rows: `[rows, matrix rows]` each.
+///
+/// # Panics
+/// If the rows have other columns than a matrix, or are not quantised for its format, or a buffer
+/// is not of the size of its product.
+pub fn multiply(pool: &Pool, rows: &Rows, products: &mut [(&Matrix, &mut [f32])]) {
+    multiply_by(kernels(), pool, rows, products);
+}
+
+pub(super) fn multiply_by(
+    kernels: &Kernels,
+    pool: &Pool,
+    rows: &Rows,
+    products: &mut [(&Matrix, &mut [f32])],
+) {
+    let count = rows.count();
+    let parts: Vec<(&Matrix, Shared<f32>)> = products
+        .iter_mut()
+        .map(|(matrix, product)| {
+            matrix.check(rows);
+            assert_eq!(product.len(), count * matrix.rows);
+            (*matrix, Shared(product.as_mut_ptr()))
+        })
+        .collect();
+    let chunks = |matrix: &Matrix| matrix.tiles().div_ceil(matrix.at_once(count));
+    let all = parts.iter().map(|(matrix, _)| chunks(matrix)).sum();
+    pool.run(all, &|mut chunk| {
+        for (matrix, product) in &parts {
+            if chunk >= chunks(matrix) {
+                chunk -= chunks(matrix);
+                continue;
+            }
+            let kernel = matrix.kernel(kernels);
+            for tile in part(chunk, matrix.at_once(count), matrix.tiles()) {
+                let weights = matrix.tile(tile);
+                let mut made: Products = Default::default();
+                for first in (0..count).step_by(AT_ONCE) {
+                    let now = AT_ONCE.min(count - first);
+                    kernel(weights, rows, first, now, &mut made);
+                    write(&made[..now], first, tile, matrix.rows, product);
+                }
+            }
+            return;
+        }
+    });
+}
+
+/// What a gate lets through: `gate(a) * b` of the products a and b, `[rows, matrix rows]`.
+///
+/// # Panics
+/// As [`multiply`], and if the matrices are not of one shape.
+pub fn gated(
+    pool: &Pool,
+    rows: &Rows,
+    (gate, through): (&Matrix, &Matrix),
+    kind: Gate,
+    product: &mut [f32],
+) {
+    let count = rows.count();
+    gate.check(rows);
+    through.check(rows);
+    assert_eq!(gate.rows, through.rows);
+    assert_eq!(product.len(), count * gate.rows);
+    let kernels = kernels();
+    let product = Shared(product.as_mut_ptr());
+    let (open, pass) = (gate.kernel(kernels), through.kernel(kernels));
+    let at_once = gate.at_once(count);
+    pool.run(gate.tiles().div_ceil(at_once), &|chunk| {
+        let mut made: [Products; 2] = Default::default();
+        for tile in part(chunk, at_once, gate.tiles()) {
+            for first in (0..count).step_by(AT_ONCE) {
+                let now = AT_ONCE.min(count - first);
+                let [a, b] = &mut made;
+                open(gate.tile(tile), rows, first, now, a);
+                pass(through.tile(tile), rows, first, now, b);
+                (kernels.floats.gate)(kind, a.as_flattened_mut(), b.as_flattened());
+                write(&a[..now], first, tile, gate.rows, &product);
+            }
+        }
+    });
+}
+
+fn part(chunk: usize, at_once: usize, all: usize) -> Range<usize> {
+    chunk * at_once..((chunk + 1) * at_once).min(all)
+}
+
+/// Puts products of a tile where they belong, but for the rows that the matrix does not have.
+fn write(made: &[[f32; TILE]], first: usize, tile: usize, rows: usize, product: &Shared<f32>) {
+    let at = tile * TILE;
+    let len = TILE.min(rows - at);
+    for (n, made) in made.iter().enumerate() {
+        // SAFETY: the buffer has place for the products of all rows, and each tile, so each of
+        // these places, is written by one call alone.
+        let place = unsafe { product.part((first + n) * rows + at, len) };
+        place.copy_from_slice(&made[..len]);
+    }
+}

@@ -1,0 +1,145 @@
+//! Rows of activations, as whole numbers from -127 to 127 with scales.
+
+use super::Shared;
+use super::layout::{BLOCK, Format, SMALL};
+use crate::compute::Pool;
+
+/// Quantised rows `[rows, columns]`, as ggml's `Q8_K` and `Q8_0` have them; the memory is kept from
+/// use to use.
+#[derive(Default)]
+pub struct Rows {
+    columns: usize,
+    count: usize,
+    /// For `Q4K` and `Q6K`.
+    pub(super) large: Option<Quants>,
+    /// For `Q8`.
+    pub(super) small: Option<Quants>,
+    spare: [Option<Quants>; 2],
+}
+
+#[derive(Default)]
+pub(super) struct Quants {
+    pub(super) values: Vec<i8>,
+    /// One a block.
+    pub(super) scales: Vec<f32>,
+    /// Sums of the values of 16 columns, and of 32; for large blocks alone.
+    pub(super) sums16: Vec<i16>,
+    pub(super) sums32: Vec<i16>,
+}
+
+impl Rows {
+    /// Quantises `count` rows for products with weights of these formats. `write` writes a row of
+    /// numbers, whatever it is made of, and is called on several threads.
+    pub fn fill(
+        &mut self,
+        pool: &Pool,
+        count: usize,
+        columns: usize,
+        formats: &[Format],
+        write: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) {
+        (self.count, self.columns) = (count, columns);
+        let is_large = |format: &Format| *format != Format::Q8;
+        let wanted = [formats.iter().any(is_large), !formats.iter().all(is_large)];
+        let blocks = [BLOCK, SMALL];
+        let mut quants = [self.large.take(), self.small.take()];
+        for n in 0..2 {
+            let mut kept = quants[n].take().or_else(|| self.spare[n].take());
+            if wanted[n] {
+                let quants = kept.get_or_insert_default();
+                quants.values.resize(count * columns, 0);
+                quants.scales.resize(count * columns / blocks[n], 0.0);
+                if n == 0 {
+                    quants.sums16.resize(count * columns / 16, 0);
+                    quants.sums32.resize(count * columns / 32, 0);
+                }
+            }
+            (quants[n], self.spare[n]) = if wanted[n] { (kept, None) } else { (None, kept) };
+        }
+        let places = quants.each_mut().map(|quants| {
+            quants.as_mut().map(|quants| {
+                (
+                    Shared(quants.values.as_mut_ptr()),
+                    Shared(quants.scales.as_mut_ptr()),
+                    Shared(quants.sums16.as_mut_ptr()),
+                    Shared(quants.sums32.as_mut_ptr()),
+                )
+            })
+        });
+        let quantize_row = |row: usize| {
+            super::attention::with_scratch(columns, |numbers| {
+                write(row, numbers);
+                for (n, block) in blocks.into_iter().enumerate() {
+                    let Some((values, scales, sums16, sums32)) = &places[n] else { continue };
+                    let has_sums = n == 0;
+                    let part = |size: usize| (row * columns / size, columns / size);
+                    // SAFETY: each row is given to one call alone, and its parts lie in buffers
+                    // that were made large enough for all rows above.
+                    let (values, scales) = unsafe {
+                        let (at, len) = part(block);
+                        (values.part(row * columns, columns), scales.part(at, len))
+                    };
+                    quantize(numbers, block, values, scales);
+                    if has_sums {
+                        // SAFETY: as above.
+                        let (sums16, sums32) = unsafe {
+                            let (at16, len16) = part(16);
+                            let (at32, len32) = part(32);
+                            (sums16.part(at16, len16), sums32.part(at32, len32))
+                        };
+                        add_up(values, sums16, sums32);
+                    }
+                }
+            });
+        };
+        if count * columns < 16_384 {
+            (0..count).for_each(quantize_row);
+        } else {
+            pool.run(count, &quantize_row);
+        }
+        [self.large, self.small] = quants;
+    }
+
+    /// Rows that it holds.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Numbers of a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+}
+
+/// Whole numbers from -127 to 127, the nearest to `numbers` divided by the scale of their block.
+fn quantize(numbers: &[f32], block: usize, values: &mut [i8], scales: &mut [f32]) {
+    // Adding this rounds to a whole number, which then lies in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let blocks = numbers.chunks_exact(block).zip(values.chunks_exact_mut(block));
+    for ((numbers, values), scale) in blocks.zip(scales) {
+        let mut most = [0f32; 16];
+        for numbers in numbers.chunks_exact(16) {
+            for (most, number) in most.iter_mut().zip(numbers) {
+                *most = if number.abs() > *most { number.abs() } else { *most };
+            }
+        }
+        let most = most.into_iter().fold(0f32, f32::max);
+        // What is so small, or not a number, is nothing.
+        let is_some = most > 1e-30 && most.is_finite();
+        *scale = if is_some { most / 127.0 } else { 0.0 };
+        let factor = if is_some { 127.0 / most } else { 0.0 };
+        for (value, number) in values.iter_mut().zip(numbers) {
+            let number = (number * factor).clamp(-127.0, 127.0);
+            *value = (number + ROUND).to_bits() as i8;
+        }
+    }
+}
+
+fn add_up(values: &[i8], sums16: &mut [i16], sums32: &mut [i16]) {
+    for (sum, values) in sums16.iter_mut().zip(values.chunks_exact(16)) {
+        *sum = values.iter().map(|value| i16::from(*value)).sum();
+    }
+    for (sum, parts) in sums32.iter_mut().zip(sums16.chunks_exact(2)) {
+        *sum = parts[0] + parts[1];
+    }
+}

@@ -1,0 +1,129 @@
+//! How many threads are quickest, found by trying.
+//!
+//! A core that another program uses makes two threads slower than one: the thread on it is stopped
+//! in the midst of its chunks, and is waited for.
+
+/// Rounds between two trials while all goes well.
+const EVERY: u32 = 48;
+
+/// Rounds that a trial lasts.
+const TRIAL: u32 = 2;
+
+/// A number of threads is given up for another that takes less than this part of its time.
+const BETTER: f64 = 0.95;
+
+/// Rounds this much longer than usual, two of them in turn, make a trial due.
+const WORSE: f64 = 1.3;
+
+/// Chooses the number of threads for rounds that are alike, by what they took.
+#[derive(Debug)]
+pub struct Pace {
+    /// Numbers of threads, from the most on; each with the time that a round took lately.
+    rungs: Vec<(usize, Option<f64>)>,
+    at: usize,
+    trial: Option<Trial>,
+    rounds: u32,
+    slow: u32,
+    /// The next trial is of fewer threads.
+    down: bool,
+}
+
+#[derive(Debug)]
+struct Trial {
+    rung: usize,
+    rounds: u32,
+    least: f64,
+}
+
+impl Pace {
+    /// One that begins with the most threads.
+    pub fn new(most: usize) -> Pace {
+        let mut rungs = vec![(most.max(1), None)];
+        while let Some((threads, _)) = rungs.last()
+            && *threads > 1
+        {
+            rungs.push((threads / 2, None));
+        }
+        Pace { rungs, at: 0, trial: None, rounds: 0, slow: 0, down: true }
+    }
+
+    /// Threads for the next round.
+    pub fn threads(&self) -> usize {
+        self.rungs[self.trial.as_ref().map_or(self.at, |trial| trial.rung)].0
+    }
+
+    /// A round took so long with [`Pace::threads`], in any unit.
+    pub fn took(&mut self, time: f64) {
+        if let Some(trial) = &mut self.trial {
+            trial.rounds += 1;
+            trial.least = trial.least.min(time);
+            if trial.rounds >= TRIAL {
+                let (rung, least) = (trial.rung, trial.least);
+                self.trial = None;
+                self.rungs[rung].1 = Some(least);
+                let is_better = self.rungs[self.at].1.is_none_or(|usual| least < usual * BETTER);
+                // Where fewer did not help, more may, and the other way round.
+                self.down = if is_better { rung > self.at } else { !self.down };
+                if is_better {
+                    self.at = rung;
+                }
+            }
+            return;
+        }
+        let usual = self.rungs[self.at].1;
+        self.slow = if usual.is_some_and(|usual| time > usual * WORSE) { self.slow + 1 } else { 0 };
+        self.rungs[self.at].1 = Some(usual.map_or(time, |usual| usual + (time - usual) / 4.0));
+        self.rounds += 1;
+        if self.rungs.len() > 1 && (self.rounds >= EVERY || self.slow >= 2) {
+            (self.rounds, self.slow) = (0, 0);
+            let most = self.rungs.len() - 1;
+            let down = if self.at == 0 { true } else { self.at < most && self.down };
+            let rung = if down { self.at + 1 } else { self.at - 1 };
+            self.trial = Some(Trial { rung, rounds: 0, least: f64::INFINITY });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs rounds whose time depends on the threads, and counts them by threads.
+    fn run(pace: &mut Pace, rounds: usize, time: impl Fn(usize) -> f64) -> Vec<usize> {
+        let used: Vec<usize> = (0..rounds)
+            .map(|_| {
+                let threads = pace.threads();
+                pace.took(time(threads));
+                threads
+            })
+            .collect();
+        used
+    }
+
+    fn share(used: &[usize], threads: usize) -> f64 {
+        used.iter().filter(|used| **used == threads).count() as f64 / used.len() as f64
+    }
+
+    #[test]
+    fn the_quickest_number_of_threads_is_used_most() {
+        let quiet = |threads: usize| 1.0 / threads as f64;
+        let busy = |threads: usize| if threads == 1 { 1.0 } else { 4.0 };
+        let mut pace = Pace::new(2);
+        assert!(share(&run(&mut pace, 500, quiet), 2) > 0.95);
+        let used = run(&mut pace, 30, busy);
+        assert!(share(&used, 1) > 0.8, "it takes long to see that a core is busy: {used:?}");
+        assert!(share(&run(&mut pace, 500, busy), 1) > 0.9);
+        run(&mut pace, 60, quiet);
+        assert!(share(&run(&mut pace, 500, quiet), 2) > 0.95);
+    }
+
+    #[test]
+    fn the_best_of_many_is_found_and_one_is_left_alone() {
+        let mut pace = Pace::new(16);
+        let time = |threads: usize| (threads as f64 - 4.0).abs() + 1.0;
+        run(&mut pace, 400, time);
+        assert!(share(&run(&mut pace, 500, time), 4) > 0.9);
+        assert_eq!(run(&mut Pace::new(1), 200, time), vec![1; 200]);
+        assert_eq!(Pace::new(0).threads(), 1);
+    }
+}
