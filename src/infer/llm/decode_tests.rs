@@ -274,7 +274,7 @@ fn prompt(system: &str, user: &str) -> Prompt {
 fn load(tiny: &Tiny) -> Llm {
     // Some have the same vocabulary, and nothing else tells their prefixes apart.
     let sha256 = format!("{}-0123456789abcdef0123", tiny.architecture);
-    Llm::load(tiny.file().path(), tiny.architecture, &sha256).unwrap()
+    Llm::load(tiny.file().path(), tiny.architecture, &sha256, None).unwrap()
 }
 
 #[test]

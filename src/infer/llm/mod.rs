@@ -292,10 +292,7 @@ impl Broken {
     }
 
     fn error(&self, what: &str, error: candle_core::Error) -> Error {
-        self.said(what)
-            .caused_by(error.to_string())
-            .step(Step::VerifyModels)
-            .step(Step::ListModels)
+        self.said(what).caused_by(error.to_string()).step(Step::VerifyModels).step(Step::ListModels)
     }
 }
 
