@@ -30,6 +30,11 @@ pub struct AnswerOptions {
     pub context_tokens: usize,
     /// Tokens of one passage.
     pub passage_tokens: usize,
+    /// Tokens of all passages that the LLM reads: where they have more, it reads the sentences that
+    /// are nearest to the question.
+    pub read_tokens: usize,
+    /// Sentences worth less than this share of the best are left out then, 0 to 1.
+    pub read_floor: f32,
     /// Tokens of the answer at the most.
     pub max_tokens: usize,
     /// 0 takes the likeliest token each time.
@@ -50,6 +55,8 @@ impl Default for AnswerOptions {
             passages: 4,
             context_tokens: 1000,
             passage_tokens: 400,
+            read_tokens: 1000,
+            read_floor: 0.0,
             max_tokens: 256,
             temperature: 0.0,
             seed: 42,
@@ -184,6 +191,8 @@ pub struct Asked<'a> {
     pub retrieved: &'a Retrieved,
     /// The stored document of an id.
     pub document: &'a dyn Fn(&DocumentId) -> Result<Document>,
+    /// How well each of some texts answers it.
+    pub score: &'a dyn Fn(&[&str]) -> Result<Vec<f32>>,
     /// How passages are put to the LLM.
     pub template: &'a Template,
     /// How it is answered.
@@ -292,7 +301,10 @@ impl Asked<'_> {
         let mut result = self.unanswered(retrieval_ms);
         result.model = generator.fingerprint().0.get("generator").cloned();
         cancel.check()?;
-        let grown = self.grow(&|text| generator.count_tokens(text))?;
+        let count = |text: &str| generator.count_tokens(text);
+        let mut grown = self.grow(&count)?;
+        let (room, floor) = (options.read_tokens, options.read_floor);
+        grown.left_out += retrieve::cut(&mut grown.passages, room, floor, self.score, &count)?;
         result.usage.hits_left_out = grown.left_out;
         result.passages = grown.passages;
         on_said(Said::Passages(&result.passages))?;

@@ -12,6 +12,9 @@ use crate::retrieve::Passage;
 /// The template that wellread ships.
 pub const ANSWER: &str = include_str!("../../prompts/answer.jinja");
 
+/// Stands where sentences of a passage are left out.
+const GAP: &str = " … ";
+
 /// A prompt template, checked when it is made.
 pub struct Template {
     environment: Environment<'static>,
@@ -77,7 +80,7 @@ impl Template {
                     title => collapse(&passage.article.title),
                     heading_path => passage.heading_path.iter().map(|h| collapse(h)).collect::<Vec<_>>(),
                     date => passage.article.published.map(|at| at.strftime("%Y-%m-%d").to_string()),
-                    text => passage.text.as_str(),
+                    text => passage.parts().map(str::trim).collect::<Vec<_>>().join(GAP),
                 }
             })
             .collect();
@@ -160,6 +163,7 @@ mod tests {
             section: 0,
             heading_path: vec!["Coats".into(), "Drying".into()],
             range: 0..text.len(),
+            shown: vec![0..text.len()],
             text: text.into(),
             score: 1.0,
         }

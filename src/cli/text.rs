@@ -206,6 +206,7 @@ mod tests {
             section: 0,
             heading_path: vec!["Coats".into(), "Drying".into()],
             range: 0..30,
+            shown: vec![],
             text: "Each coat dried for two days.\nNever in the rain.".into(),
             score: 0.05,
         };

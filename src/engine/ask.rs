@@ -60,10 +60,12 @@ impl KnowledgeBase {
         watch.cancel.check()?;
         let retrieval_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let document = |id: &DocumentId| snapshot.document(id);
+        let score = |texts: &[&str]| retrieve::score(embedder.as_ref(), text, texts);
         let asked = Asked {
             question: text,
             retrieved: &retrieved,
             document: &document,
+            score: &score,
             template: &template,
             options,
             start,

@@ -3,6 +3,7 @@
 //! Fusion and the growing of hits to passages are pure; [`search`] is the one function here that
 //! asks the embedder and the index.
 
+mod cut;
 mod fuse;
 mod passages;
 
@@ -13,6 +14,7 @@ use crate::base::{Filter, Hit};
 use crate::index::Opened;
 use crate::infer::{Embedder, Purpose};
 
+pub use cut::{cut, score};
 pub use fuse::fuse;
 pub use passages::{Passage, PassageBudget, Passages, grow};
 

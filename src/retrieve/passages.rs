@@ -27,8 +27,21 @@ pub struct Passage {
     pub range: Range<usize>,
     /// The text of that range.
     pub text: String,
+    /// Bytes of the document's text that the LLM reads, in order, within `range`.
+    #[serde(default)]
+    pub shown: Vec<Range<usize>>,
     /// The best score of the hits in it.
     pub score: f32,
+}
+
+impl Passage {
+    /// The pieces of its text that the LLM reads.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.shown.iter().filter_map(|part| {
+            let within = |at: usize| at.checked_sub(self.range.start);
+            self.text.get(within(part.start)?..within(part.end)?)
+        })
+    }
 }
 
 /// Passages, and how much did not fit.
@@ -103,6 +116,7 @@ pub fn grow(
             section: hit.section,
             heading_path: hit.heading_path.clone(),
             text: document.text[range.clone()].to_owned(),
+            shown: vec![range.clone()],
             range,
             score: hit.score,
         });
@@ -169,9 +183,26 @@ fn window(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::base::{Block, BlockKind, ChunkId, Scores, Section, SourceId};
+
+    /// A passage that stands at a byte of its document.
+    pub(in crate::retrieve) fn passage(n: usize, at: usize, text: &str) -> Passage {
+        let range = at..at + text.len();
+        Passage {
+            n,
+            article: hit(&document(&["word"]), 0).article,
+            revision: 1,
+            document: DocumentId("d0c".into()),
+            section: 0,
+            heading_path: vec![],
+            text: text.to_owned(),
+            shown: vec![range.clone()],
+            range,
+            score: 1.0,
+        }
+    }
 
     /// One section of paragraphs of a word each.
     fn document(words: &[&str]) -> Document {

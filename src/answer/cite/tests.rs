@@ -21,6 +21,7 @@ fn passage(n: usize, text: &str) -> Passage {
         section: 0,
         heading_path: vec!["Coats".into()],
         range: 100..100 + text.len(),
+        shown: vec![],
         text: text.into(),
         score: 1.0,
     }
