@@ -283,7 +283,61 @@ mod with_avx2 {
 
     #[target_feature(enable = "avx2")]
     fn dots(query: &[f32], keys: &[f32], scale: f32, scores: &mut [f32]) {
-        super::dots(query, keys, scale, scores);
+        let size = query.len();
+        assert!(keys.len() >= scores.len() * size);
+        let mut at = 0;
+        while at < scores.len() {
+            let keys = &keys[at * size..];
+            // SAFETY: there are as many keys as scores, which were counted above.
+            at += unsafe {
+                if at + 4 <= scores.len() {
+                    some_dots::<4>(query, keys.as_ptr(), scale, &mut scores[at..])
+                } else {
+                    some_dots::<1>(query, keys.as_ptr(), scale, &mut scores[at..])
+                }
+            };
+        }
+    }
+
+    /// As `dot` above, written out: the compiler does not make these vectors of its closures.
+    ///
+    /// # Safety
+    /// `KEYS` keys can be read from there on.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn some_dots<const KEYS: usize>(
+        query: &[f32],
+        keys: *const f32,
+        scale: f32,
+        scores: &mut [f32],
+    ) -> usize {
+        let size = query.len();
+        let mut sums = [_mm256_setzero_ps(); KEYS];
+        let mut at = 0;
+        while at + LANES <= size {
+            // SAFETY: eight numbers from `at` on lie within the query, and within each key.
+            unsafe {
+                let query = _mm256_loadu_ps(query.as_ptr().add(at));
+                for n in 0..KEYS {
+                    let key = _mm256_loadu_ps(keys.add(n * size + at));
+                    sums[n] = _mm256_add_ps(sums[n], _mm256_mul_ps(query, key));
+                }
+            }
+            at += LANES;
+        }
+        for n in 0..KEYS {
+            let mut lanes = [0f32; LANES];
+            // SAFETY: there is place for eight numbers.
+            unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sums[n]) };
+            let [a, b, c, d, e, f, g, h] = lanes;
+            let mut sum = ((a + e) + (c + g)) + ((b + f) + (d + h));
+            for rest in at..size {
+                // SAFETY: this number lies within the key.
+                sum += query[rest] * unsafe { *keys.add(n * size + rest) };
+            }
+            scores[n] = sum * scale;
+        }
+        KEYS
     }
 
     #[target_feature(enable = "avx2")]

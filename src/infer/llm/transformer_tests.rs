@@ -39,7 +39,9 @@ fn pieces_threads_and_what_was_forgotten_change_no_bit() {
         assert_eq!(model.len(), tokens.len());
         for (size, threads) in [(1, 1), (3, 2), (5, 4), (32, 3), (130, 1)] {
             model.pool = Arc::new(Pool::new(threads));
-            // What was told after the 40th is forgotten.
+            // What was told after the 40th is forgotten, other things among it.
+            model.truncate(40);
+            model.forward(&[9, 8, 7, 6, 5]).unwrap();
             model.truncate(40);
             assert_eq!(model.len(), 40);
             for (n, piece) in tokens[40..].chunks(size).enumerate() {
