@@ -163,7 +163,7 @@ mod tests {
             section: 0,
             heading_path: vec!["Coats".into(), "Drying".into()],
             range: 0..text.len(),
-            shown: vec![0..text.len()],
+            shown: std::iter::once(0..text.len()).collect(),
             text: text.into(),
             score: 1.0,
         }

@@ -457,6 +457,7 @@ fn a_thousand_swaps_under_eight_readers_mix_nothing_and_leak_nothing() {
 }
 
 #[cfg(target_os = "linux")]
+#[allow(clippy::print_stdout)]
 fn swap_a_thousand_times() {
     const SWAPS: usize = 1_000;
     let home = Home::new();

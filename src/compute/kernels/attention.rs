@@ -318,24 +318,24 @@ mod with_avx2 {
             // SAFETY: eight numbers from `at` on lie within the query, and within each key.
             unsafe {
                 let query = _mm256_loadu_ps(query.as_ptr().add(at));
-                for n in 0..KEYS {
+                for (n, sum) in sums.iter_mut().enumerate() {
                     let key = _mm256_loadu_ps(keys.add(n * size + at));
-                    sums[n] = _mm256_add_ps(sums[n], _mm256_mul_ps(query, key));
+                    *sum = _mm256_add_ps(*sum, _mm256_mul_ps(query, key));
                 }
             }
             at += LANES;
         }
-        for n in 0..KEYS {
+        for (n, (sums, score)) in sums.into_iter().zip(scores).enumerate() {
             let mut lanes = [0f32; LANES];
             // SAFETY: there is place for eight numbers.
-            unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sums[n]) };
+            unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sums) };
             let [a, b, c, d, e, f, g, h] = lanes;
             let mut sum = ((a + e) + (c + g)) + ((b + f) + (d + h));
-            for rest in at..size {
+            for (rest, number) in query.iter().enumerate().skip(at) {
                 // SAFETY: this number lies within the key.
-                sum += query[rest] * unsafe { *keys.add(n * size + rest) };
+                sum += number * unsafe { *keys.add(n * size + rest) };
             }
-            scores[n] = sum * scale;
+            *score = sum * scale;
         }
         KEYS
     }

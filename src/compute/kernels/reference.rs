@@ -58,7 +58,7 @@ pub(super) fn q6k(tile: &[u8], rows: &Rows, first: usize, count: usize, products
             let Part { values, scale, sums16, .. } = quants.block(blocks * (first + at) + block);
             let mut whole = [0i32; TILE];
             // Sub-blocks of 16 columns: in each half of 128 there are four quarters of two.
-            for sub in 0..16 {
+            for (sub, sum16) in sums16.iter().enumerate() {
                 let (half, quarter, part) = (sub / 8, sub % 8 / 2, sub % 2);
                 let mut sums = [0i32; TILE];
                 for j in part * 4..part * 4 + 4 {
@@ -74,7 +74,7 @@ pub(super) fn q6k(tile: &[u8], rows: &Rows, first: usize, count: usize, products
                 }
                 for row in 0..TILE {
                     // Weights are from -32 on.
-                    let sum = sums[row] - 32 * i32::from(sums16[sub]);
+                    let sum = sums[row] - 32 * i32::from(*sum16);
                     let at = q6k::SUB_SCALES + sub / 2 * 2 * TILE + row * 2 + sub % 2;
                     whole[row] += sum * i32::from(tile[at] as i8);
                 }

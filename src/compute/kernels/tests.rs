@@ -36,7 +36,7 @@ fn blocks(
     let mut bytes: Vec<u8> = (0..count * size).map(|_| byte()).collect();
     for block in bytes.chunks_exact_mut(size) {
         for at in scales(format) {
-            let sign = if byte() % 2 == 0 { 1.0 } else { -1.0 };
+            let sign = if byte().is_multiple_of(2) { 1.0 } else { -1.0 };
             block[*at..at + 2].copy_from_slice(&f16::from_f32(scale * sign).to_le_bytes());
         }
     }

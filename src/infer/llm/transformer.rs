@@ -84,7 +84,6 @@ enum After {
     Last,
 }
 
-#[allow(dead_code, reason = "prefixes and guesses of the decoding loop use what is not yet used")]
 impl Transformer {
     /// A model over its mapped file; with what went wrong if its packed weights could not be kept.
     pub(super) fn load(
