@@ -26,15 +26,13 @@ pub struct AnswerOptions {
     pub hits: usize,
     /// Passages at the most.
     pub passages: usize,
-    /// Tokens of all passages, by the LLM's count.
+    /// Tokens of all passages, by the LLM's count: what sentences are checked against.
     pub context_tokens: usize,
     /// Tokens of one passage.
     pub passage_tokens: usize,
     /// Tokens of all passages that the LLM reads: where they have more, it reads the sentences that
     /// are nearest to the question.
     pub read_tokens: usize,
-    /// Sentences worth less than this share of the best are left out then, 0 to 1.
-    pub read_floor: f32,
     /// Tokens of the answer at the most.
     pub max_tokens: usize,
     /// 0 takes the likeliest token each time.
@@ -55,8 +53,7 @@ impl Default for AnswerOptions {
             passages: 4,
             context_tokens: 1000,
             passage_tokens: 400,
-            read_tokens: 1000,
-            read_floor: 0.0,
+            read_tokens: 350,
             max_tokens: 256,
             temperature: 0.0,
             seed: 42,
@@ -167,7 +164,7 @@ pub struct Answer {
     pub sentences: Vec<AnswerSentence>,
     /// What the check took out.
     pub dropped: Vec<DroppedSentence>,
-    /// What the LLM was shown, or would have been: the nearest sections to read.
+    /// What the LLM read of, or would have: the nearest sections.
     pub passages: Vec<Passage>,
     /// See [`confidence`].
     pub confidence: f32,
@@ -303,8 +300,8 @@ impl Asked<'_> {
         cancel.check()?;
         let count = |text: &str| generator.count_tokens(text);
         let mut grown = self.grow(&count)?;
-        let (room, floor) = (options.read_tokens, options.read_floor);
-        grown.left_out += retrieve::cut(&mut grown.passages, room, floor, self.score, &count)?;
+        grown.left_out +=
+            retrieve::cut(&mut grown.passages, options.read_tokens, self.score, &count)?;
         result.usage.hits_left_out = grown.left_out;
         result.passages = grown.passages;
         on_said(Said::Passages(&result.passages))?;

@@ -99,7 +99,7 @@ pub struct AnswerShape<'a> {
     pub sentences: &'a [AnswerSentence],
     /// What the check took out.
     pub dropped: &'a [DroppedSentence],
-    /// What the LLM was shown; if abstained, the nearest sections.
+    /// What the LLM read of; if abstained, the nearest sections.
     pub passages: Vec<PassageShape<'a>>,
     /// The score that decides whether the LLM is called.
     pub confidence: f32,

@@ -13,19 +13,49 @@ use super::error::{Error, ErrorKind, Result};
 /// If it can't be written; then what was there stays.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let cannot = |error| Error::io(format!("cannot write {}", path.display()), error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
+    write_by(path, |file| file.write_all(bytes)).map_err(cannot)?;
+    sync_dir(folder_of(path))
+}
+
+/// Writes a file whole or not at all, as [`write`], by what `fill` writes to it.
+///
+/// # Errors
+/// What `fill` fails with, or the system; then what was there stays.
+pub fn write_by<E: From<std::io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut std::fs::File) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
+    fill(file.as_file_mut())?;
+    file.as_file().sync_all()?;
     // A temporary file is its owner's alone; what it becomes is as readable as any other.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(mode).map_err(cannot)?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
-    file.persist(path).map_err(|error| cannot(error.error))?;
-    sync_dir(folder)
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what killed processes left half written in a folder: temporary files of an hour ago.
+pub fn sweep(folder: &Path) {
+    const ABANDONED: std::time::Duration = std::time::Duration::from_secs(3600);
+    let Ok(entries) = fs_err::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let is_left = entry.file_name().to_string_lossy().starts_with(".tmp")
+            && entry
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|written| written.elapsed().is_ok_and(|age| age > ABANDONED));
+        if is_left {
+            let _ = fs_err::remove_file(entry.path());
+        }
+    }
 }
 
 /// [`write`] of a value as indented JSON with a line break at its end.

@@ -27,9 +27,9 @@ struct Sentence {
     value: f32,
 }
 
-/// Chooses what the LLM reads of passages, at most `room` tokens of them: the best sentences, those
-/// beside them, and of nothing that is worth less than the share `floor` of the best. Passages of
-/// which nothing is left go, the others are numbered anew; returns how many went.
+/// Chooses what the LLM reads of passages, at most `room` tokens of them: the best sentences and
+/// those beside them. Passages of which nothing is left go, the others are numbered anew; returns how
+/// many went.
 ///
 /// `score` tells how well each of some texts answers, `count` a text's tokens.
 ///
@@ -38,7 +38,6 @@ struct Sentence {
 pub fn cut(
     passages: &mut Vec<Passage>,
     room: usize,
-    floor: f32,
     score: &dyn Fn(&[&str]) -> Result<Vec<f32>>,
     count: &dyn Fn(&str) -> Result<usize>,
 ) -> Result<usize> {
@@ -56,7 +55,7 @@ pub fn cut(
         found.iter().map(|one| passages[one.passage].text[one.range.clone()].trim()).collect();
     let scores = score(&texts)?;
     value(&mut found, &scores);
-    let chosen = choose(&found, room, floor);
+    let chosen = choose(&found, room);
     for passage in passages.iter_mut() {
         passage.shown.clear();
     }
@@ -92,15 +91,14 @@ fn value(found: &mut [Sentence], scores: &[f32]) {
     }
 }
 
-/// The sentences worth most that fit, in their order.
-fn choose(found: &[Sentence], room: usize, floor: f32) -> Vec<usize> {
+/// The sentences worth most that fit, in their order; none that is worth less than nothing.
+fn choose(found: &[Sentence], room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..found.len()).collect();
     order.sort_by(|a, b| found[*b].value.total_cmp(&found[*a].value).then(a.cmp(b)));
-    let least = order.first().map_or(0.0, |best| found[*best].value * floor);
     let mut chosen = Vec::new();
     let mut used = 0;
     for at in order {
-        if used + found[at].tokens <= room && found[at].value >= least {
+        if used + found[at].tokens <= room && found[at].value >= 0.0 {
             used += found[at].tokens;
             chosen.push(at);
         }
@@ -161,7 +159,7 @@ mod tests {
     fn what_fits_is_read_whole() {
         let mut passages = vec![passage(1, 7, "One. Two good. Three.")];
         let before = passages.clone();
-        assert_eq!(cut(&mut passages, 4, 0.5, &good, &words).unwrap(), 0);
+        assert_eq!(cut(&mut passages, 4, &good, &words).unwrap(), 0);
         assert_eq!(passages, before);
         assert_eq!(read(&passages[0]), ["One. Two good. Three."]);
     }
@@ -170,7 +168,7 @@ mod tests {
     fn the_best_sentences_and_those_beside_them_are_read() {
         let long = "Alpha one. Beta two. Gamma good. Delta four. Epsilon five. Zeta good.";
         let mut passages = vec![passage(1, 3, "Nothing here. Nor there."), passage(2, 50, long)];
-        assert_eq!(cut(&mut passages, 10, 0.5, &good, &words).unwrap(), 1);
+        assert_eq!(cut(&mut passages, 10, &good, &words).unwrap(), 1);
         assert_eq!(passages.len(), 1);
         assert_eq!((passages[0].n, passages[0].text.as_str()), (1, long));
         assert_eq!(
@@ -178,7 +176,7 @@ mod tests {
             ["Beta two. Gamma good. Delta four. Epsilon five. Zeta good."]
         );
         let mut passages = vec![passage(1, 50, long)];
-        cut(&mut passages, 4, 0.5, &good, &words).unwrap();
+        cut(&mut passages, 4, &good, &words).unwrap();
         assert_eq!(read(&passages[0]), ["Gamma good.", "Zeta good."]);
         assert_eq!(passages[0].shown[0].start, 50 + long.find("Gamma").unwrap());
     }
@@ -187,12 +185,12 @@ mod tests {
         #[test]
         fn no_more_is_read_than_fits(
             texts in prop::collection::vec("([A-Z][a-z]{1,6}( good)?\\. ){1,6}", 1..5),
-            room in 0usize..30, floor in 0f32..1.0
+            room in 0usize..30
         ) {
             let mut passages: Vec<Passage> =
                 texts.iter().enumerate().map(|(n, text)| passage(n + 1, n * 100, text)).collect();
             let before = passages.clone();
-            let gone = cut(&mut passages, room, floor, &good, &words).unwrap();
+            let gone = cut(&mut passages, room, &good, &words).unwrap();
             prop_assert_eq!(gone + passages.len(), before.len());
             let read: usize = passages.iter().flat_map(Passage::parts).map(|part| words(part).unwrap()).sum();
             prop_assert!(read <= room);

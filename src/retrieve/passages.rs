@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{ArticleId, ArticleMeta, Document, DocumentId, Hit};
 
-/// What is shown to the LLM: a chunk grown to its section, or as much of it as the budget allows.
+/// What an answer may rest on: a chunk grown to its section, or as much of it as the budget allows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Passage {
     /// Its number in prompt and answer, from 1.

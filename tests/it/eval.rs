@@ -23,7 +23,11 @@ fn summary(run: &Value) -> Vec<u8> {
 
 #[test]
 fn the_question_sets_are_of_their_schema() {
-    for set in ["eval/sample/questions.jsonl", "eval/grokking-tech-career.jsonl"] {
+    for set in [
+        "eval/sample/questions.jsonl",
+        "eval/grokking-tech-career.jsonl",
+        "eval/hard/realfeeds.jsonl",
+    ] {
         for line in std::fs::read_to_string(project(set)).unwrap().lines() {
             is_valid("question", &serde_json::from_str(line).unwrap());
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::base::files;
 use crate::compute::kernels::{Format, Matrix, TILE, tile_bytes};
 use crate::compute::{Bytes, Mapped};
 
@@ -153,25 +154,25 @@ fn write(
 ) -> std::result::Result<(), Failed> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs_err::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".packing-").tempfile_in(folder)?;
-    file.write_all(header)?;
-    let mut at = header.len();
-    let (starts, _) = places(header.len(), shapes);
-    let mut band = Vec::new();
-    for (n, (shape, start)) in shapes.iter().zip(starts).enumerate() {
-        file.write_all(&[0; ALIGNMENT][..start - at])?;
-        let size = shape.tile_bytes();
-        let at_once = (BAND / size).max(1);
-        for first in (0..shape.tiles()).step_by(at_once) {
-            band.resize(at_once.min(shape.tiles() - first) * size, 0);
-            pack(n, first, &mut band).map_err(Failed::Pack)?;
-            file.write_all(&band)?;
+    files::sweep(folder);
+    files::write_by(path, |file| {
+        file.write_all(header)?;
+        let mut at = header.len();
+        let (starts, _) = places(header.len(), shapes);
+        let mut band = Vec::new();
+        for (n, (shape, start)) in shapes.iter().zip(starts).enumerate() {
+            file.write_all(&[0; ALIGNMENT][..start - at])?;
+            let size = shape.tile_bytes();
+            let at_once = (BAND / size).max(1);
+            for first in (0..shape.tiles()).step_by(at_once) {
+                band.resize(at_once.min(shape.tiles() - first) * size, 0);
+                pack(n, first, &mut band).map_err(Failed::Pack)?;
+                file.write_all(&band)?;
+            }
+            at = start + shape.bytes();
         }
-        at = start + shape.bytes();
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The computed beginnings of prompts, kept from one start of the program to the next.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -26,9 +26,6 @@ const MOST_BYTES: u64 = 128 << 20;
 
 /// Fewer tokens are computed about as quickly as they are read.
 const FEWEST_TOKENS: usize = 8;
-
-/// How old an unfinished file is that nobody is writing any more.
-const ABANDONED: Duration = Duration::from_secs(3600);
 
 const ENDING: &str = "kv";
 const SUM: usize = 32;
@@ -108,18 +105,15 @@ impl Prefixes {
 
     /// Removes the oldest files beyond [`MOST_FILES`], and what was left unfinished.
     fn sweep(&self) {
+        files::sweep(&self.folder);
         let Ok(entries) = fs_err::read_dir(&self.folder) else { return };
         let mut kept: Vec<(SystemTime, PathBuf)> = Vec::new();
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             let Ok(written) = fs_err::metadata(&path).and_then(|meta| meta.modified()) else {
                 continue;
             };
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
             if path.extension().is_some_and(|extension| extension == ENDING) {
                 kept.push((written, path));
-            } else if name.starts_with(".tmp") && written.elapsed().is_ok_and(|age| age > ABANDONED)
-            {
-                let _ = fs_err::remove_file(&path);
             }
         }
         kept.sort();
@@ -131,6 +125,8 @@ impl Prefixes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn tokens(first: u32) -> Vec<u32> {
