@@ -53,7 +53,7 @@ impl Default for AnswerOptions {
             passages: 4,
             context_tokens: 1000,
             passage_tokens: 400,
-            read_tokens: 350,
+            read_tokens: 1000,
             max_tokens: 256,
             temperature: 0.0,
             seed: 42,
