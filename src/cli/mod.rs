@@ -113,7 +113,7 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
         cap_tier(tier);
     }
     let app = App::new(ui, cancel, settings, cli.global.json);
-    match cli.command {
+    let outcome = match cli.command {
         Command::Ask(args) => ask::ask(&app, &args),
         Command::Search(args) => ask::search(&app, &args),
         Command::Add(args) => sources::add(&app, &args),
@@ -129,7 +129,9 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
         Command::Doctor => doctor::run(&app),
         Command::Config => config(&app),
         Command::Completions { .. } => Ok(Outcome::Done),
-    }
+    };
+    crate::index::edge::leave();
+    outcome
 }
 
 /// What the command line says of the settings, as keys and values; `--set` comes first, so that a

@@ -11,6 +11,7 @@ mod guard;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use qdrant_edge::{
     Condition, CreateIndex, Distance, EdgeConfig, EdgeConfigBuilder, EdgeOptimizersConfig,
@@ -63,7 +64,7 @@ pub struct EdgeStore {
     /// There until this is dropped.
     shard: Option<EdgeShard>,
     /// A reader's private folder; it goes after the shard that lies in it.
-    _private: Option<Scratch>,
+    private: Option<Scratch>,
     /// What no search, scan or reading returns.
     without: Option<Condition>,
     /// Points written since the last part was closed.
@@ -131,7 +132,7 @@ impl EdgeStore {
 
     fn of(shard: EdgeShard, private: Option<Scratch>) -> EdgeStore {
         let shard = Some(shard);
-        EdgeStore { shard, _private: private, without: None, written: 0, has_parts: false }
+        EdgeStore { shard, private, without: None, written: 0, has_parts: false }
     }
 
     /// The same store, whose searches, scans and readings pass over some articles.
@@ -234,9 +235,22 @@ impl EdgeStore {
     }
 }
 
+/// Whether the process is about to end; see [`leave`].
+static LEAVING: AtomicBool = AtomicBool::new(false);
+
+/// Says that the process is about to end: from now on, readers are left to the system instead of
+/// being closed. A shard that is closed drops its files from the system's cache, from where the next
+/// process would have them.
+pub fn leave() {
+    LEAVING.store(true, Ordering::Relaxed);
+}
+
 impl Drop for EdgeStore {
     fn drop(&mut self) {
         let Some(shard) = self.shard.take() else { return };
+        if self.private.is_some() && LEAVING.load(Ordering::Relaxed) {
+            return std::mem::forget(shard);
+        }
         // What a writer could not write was reported by the call that failed; a reader has nothing
         // to write.
         let _ = guard("cannot close the index", || {
