@@ -300,8 +300,10 @@ impl Asked<'_> {
         cancel.check()?;
         let count = |text: &str| generator.count_tokens(text);
         let mut grown = self.grow(&count)?;
-        grown.left_out +=
-            retrieve::cut(&mut grown.passages, options.read_tokens, self.score, &count)?;
+        if grown.tokens > options.read_tokens {
+            grown.left_out +=
+                retrieve::cut(&mut grown.passages, options.read_tokens, self.score, &count)?;
+        }
         result.usage.hits_left_out = grown.left_out;
         result.passages = grown.passages;
         on_said(Said::Passages(&result.passages))?;

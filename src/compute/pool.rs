@@ -128,9 +128,7 @@ impl Pool {
         done.sort_unstable_by_key(|(at, _)| *at);
         done.into_iter().map(|(_, outcome)| outcome).collect()
     }
-}
 
-impl Pool {
     /// Calls `each` with every number below `chunks`, on several threads, the calling one among
     /// them, and returns when all is done. It is for short work, one after the other: threads look
     /// out for the next for a millisecond, and a thread that is not let run is not waited for unless
@@ -183,7 +181,9 @@ impl Queue {
     }
 
     fn push(&self, call: VecDeque<Job>) {
-        self.lock().calls.push_back(call);
+        let mut state = self.lock();
+        state.calls.push_back(call);
+        // Counted before a thread can take it and count it off.
         self.calls.fetch_add(1, SeqCst);
     }
 
