@@ -1,37 +1,39 @@
-//! Question → checked answer: retrieve, decide, prompt, generate, check each sentence.
+//! Question → checked answer: passages and quotes, decide, prompt, generate, check each sentence.
 
+pub mod about;
+mod asked;
 pub mod cite;
 pub mod prompt;
-
-use std::ops::ControlFlow;
-use std::time::Instant;
+mod quote;
+mod reader;
+mod signals;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::Result;
-use crate::base::text::collapse;
-use crate::base::{Cancel, Document, DocumentId};
-use crate::infer::{Finish, Generator, Sampling};
-use crate::retrieve::{self, Passage, PassageBudget, Passages, Retrieved};
-use cite::{Checker, Evidence, Sentences, Support, SupportOptions, list_item, strip_marks};
-use prompt::Template;
+use crate::infer::Finish;
+use crate::retrieve::{Passage, Retrieved};
+use cite::{Evidence, SupportOptions};
+use reader::ITEM;
+
+pub use asked::{Asked, Prepared};
+pub use quote::Quote;
+pub use signals::{FEATURES, Signals};
 
 /// How questions are answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerOptions {
-    /// Below this score the LLM is not called; see [`confidence`].
+    /// How likely it must be that the articles answer.
+    pub caution: Caution,
+    /// Below this score a question is hopeless and the LLM is not called; see [`confidence`].
     pub min_confidence: f64,
-    /// Hits that passages are grown from.
+    /// Hits that are looked at to tell whether the articles answer.
     pub hits: usize,
-    /// Passages at the most.
+    /// The first of them, so many, are what passages are made of and sentences are checked against.
     pub passages: usize,
-    /// Tokens of all passages, by the LLM's count: what sentences are checked against.
-    pub context_tokens: usize,
-    /// Tokens of one passage.
-    pub passage_tokens: usize,
-    /// Tokens of all passages that the LLM reads: where they have more, it reads the sentences that
-    /// are nearest to the question.
+    /// Tokens of the passages that the LLM reads, by the embedder's count: where they have more, it
+    /// reads the sentences that answer best and those beside them.
     pub read_tokens: usize,
     /// Tokens of the answer at the most.
     pub max_tokens: usize,
@@ -48,18 +50,49 @@ pub struct AnswerOptions {
 impl Default for AnswerOptions {
     fn default() -> Self {
         AnswerOptions {
-            min_confidence: 0.35,
+            caution: Caution::Normal,
+            min_confidence: 0.2,
             hits: 12,
-            passages: 4,
-            context_tokens: 1000,
-            passage_tokens: 400,
-            read_tokens: 1000,
+            passages: 6,
+            read_tokens: 500,
             max_tokens: 256,
             temperature: 0.0,
             seed: 42,
             max_sentences: 6,
             support: SupportOptions::default(),
         }
+    }
+}
+
+/// How careful answers are: the more, the fewer questions are answered, and the fewer wrongly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caution {
+    /// Every question that is not hopeless is answered.
+    Off,
+    /// Few are declined.
+    Low,
+    /// As many are declined as makes most answers right.
+    #[default]
+    Normal,
+    /// An answer is to be relied on.
+    High,
+}
+
+impl Caution {
+    /// How likely it must be that the articles answer, 0 to 1, for the LLM to answer.
+    fn least(self) -> f32 {
+        match self {
+            Caution::Off => 0.0,
+            Caution::Low => 0.3,
+            Caution::Normal => 0.5,
+            Caution::High => 0.7,
+        }
+    }
+
+    /// The same for quotes to be the answer, where nothing that the LLM writes holds.
+    fn quotes(self) -> f32 {
+        self.least() + 0.1
     }
 }
 
@@ -117,8 +150,10 @@ pub enum DropReason {
     Declines,
     /// It was said before.
     Repeated,
-    /// It was cut off by the token limit.
+    /// It is no whole sentence: it was cut off, or ends in a word that something must follow.
     Unfinished,
+    /// It says more of a sentence that was dropped.
+    Leaning,
 }
 
 /// What was used up.
@@ -143,6 +178,9 @@ pub struct Usage {
 pub struct Timings {
     /// Until the hits were there.
     pub retrieval_ms: u64,
+    /// Until the quotes were there.
+    #[serde(default)]
+    pub quotes_ms: u64,
     /// Until the LLM was loaded and the prompt made; 0 if it was not called.
     pub prepared_ms: u64,
     /// Until the first piece of text; 0 if there was none.
@@ -166,8 +204,17 @@ pub struct Answer {
     pub dropped: Vec<DroppedSentence>,
     /// What the LLM read of, or would have: the nearest sections.
     pub passages: Vec<Passage>,
-    /// See [`confidence`].
+    /// The sentences of the passages that answer best, best first.
+    pub quotes: Vec<Quote>,
+    /// Whether those are the answer, word for word, as nothing else was asked for or held.
+    pub quoted: bool,
+    /// Of a question about the articles themselves, which were looked at: dates, sources, authors;
+    /// empty for all, and of any other question.
+    pub filters: String,
+    /// How likely it is that the articles answer, 0 to 1.
     pub confidence: f32,
+    /// What that rests on.
+    pub signals: Signals,
     /// What was used up.
     pub usage: Usage,
     /// How long it took.
@@ -180,29 +227,13 @@ pub struct Answer {
     pub model: Option<String>,
 }
 
-/// A question with all that its answer may rest on.
-pub struct Asked<'a> {
-    /// As it was asked, trimmed.
-    pub question: &'a str,
-    /// What was found for it.
-    pub retrieved: &'a Retrieved,
-    /// The stored document of an id.
-    pub document: &'a dyn Fn(&DocumentId) -> Result<Document>,
-    /// How well each of some texts answers it.
-    pub score: &'a dyn Fn(&[&str]) -> Result<Vec<f32>>,
-    /// How passages are put to the LLM.
-    pub template: &'a Template,
-    /// How it is answered.
-    pub options: &'a AnswerOptions,
-    /// When it was asked; times count from here.
-    pub start: Instant,
-}
-
 /// What an answer tells on its way, in this order but for `Sentence` and `Dropped`, which mix.
 #[derive(Debug)]
 pub enum Said<'a> {
     /// The sections that the LLM is shown, or, of an abstention, those to read.
     Passages(&'a [Passage]),
+    /// The sentences of them that answer best, before the LLM says anything.
+    Quotes(&'a [Quote]),
     /// A sentence that holds; it is never taken back.
     Sentence(&'a AnswerSentence),
     /// A sentence that was taken out.
@@ -212,9 +243,8 @@ pub enum Said<'a> {
 /// Where what is said on the way goes; an error of it ends the answer.
 pub type OnSaid<'a> = &'a mut dyn FnMut(Said<'_>) -> Result<()>;
 
-/// How likely it is that the articles answer, as far as retrieval tells: the cosine of the best
-/// chunk, 0 if there is none, whatever way of fusion ranks the hits. The threshold is calibrated on
-/// question sets; see `eval/README.md`.
+/// How near the nearest chunk is: its cosine, 0 if there is none, whatever way of fusion ranks the
+/// hits.
 pub fn confidence(retrieved: &Retrieved) -> f32 {
     retrieved.best_cosine.unwrap_or(0.0).max(0.0)
 }
@@ -230,150 +260,42 @@ pub fn declines_early(retrieved: &Retrieved, options: &AnswerOptions) -> Option<
     }
 }
 
-impl Asked<'_> {
-    fn elapsed(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// An answer without any sentence yet.
-    fn unanswered(&self, retrieval_ms: u64) -> Answer {
-        Answer {
-            status: AnswerStatus::Abstained,
-            abstain_reason: None,
-            answer: String::new(),
-            sentences: Vec::new(),
-            dropped: Vec::new(),
-            passages: Vec::new(),
-            confidence: confidence(self.retrieved),
-            usage: Usage::default(),
-            timings: Timings { retrieval_ms, ..Timings::default() },
-            finish: None,
-            prompt_hash: self.template.hash().to_owned(),
-            model: None,
-        }
-    }
-
-    fn grow(&self, count: &dyn Fn(&str) -> Result<usize>) -> Result<Passages> {
-        let budget = PassageBudget {
-            passages: self.options.passages,
-            tokens: self.options.context_tokens,
-            passage_tokens: self.options.passage_tokens,
-        };
-        retrieve::grow(&self.retrieved.hits, &budget, self.document, count)
-    }
-
-    /// The answer that declines for a reason that is known without the LLM, with the nearest
-    /// sections, measured by `count`.
-    ///
-    /// # Errors
-    /// If a document can't be had, or `count` or `on_said` fails.
-    pub fn abstain(
-        &self,
-        reason: AbstainReason,
-        count: &dyn Fn(&str) -> Result<usize>,
-        on_said: OnSaid<'_>,
-    ) -> Result<Answer> {
-        let mut answer = self.unanswered(self.elapsed());
-        let grown = self.grow(count)?;
-        answer.passages = grown.passages;
-        answer.usage.hits_left_out = grown.left_out;
-        answer.abstain_reason = Some(reason);
-        on_said(Said::Passages(&answer.passages))?;
-        answer.timings.total_ms = self.elapsed();
-        Ok(answer)
-    }
-
-    /// The answer of an LLM, each sentence checked. `retrieval_ms` is what finding took.
-    ///
-    /// # Errors
-    /// If a document can't be had, the LLM, the template or `on_said` fails, or the user stops it.
-    pub fn answer(
-        &self,
-        generator: &mut dyn Generator,
-        retrieval_ms: u64,
-        cancel: &Cancel,
-        on_said: OnSaid<'_>,
-    ) -> Result<Answer> {
-        let options = self.options;
-        let mut result = self.unanswered(retrieval_ms);
-        result.model = generator.fingerprint().0.get("generator").cloned();
-        cancel.check()?;
-        let count = |text: &str| generator.count_tokens(text);
-        let mut grown = self.grow(&count)?;
-        if grown.tokens > options.read_tokens {
-            grown.left_out +=
-                retrieve::cut(&mut grown.passages, options.read_tokens, self.score, &count)?;
-        }
-        result.usage.hits_left_out = grown.left_out;
-        result.passages = grown.passages;
-        on_said(Said::Passages(&result.passages))?;
-        let prompt = self.template.render(self.question, &result.passages)?;
-        result.timings.prepared_ms = self.elapsed();
-
-        let sampling = Sampling {
-            max_tokens: options.max_tokens,
-            temperature: options.temperature,
-            seed: options.seed,
-            stop: vec![],
-        };
-        let mut reader = Reader {
-            checker: Checker::new(&result.passages, self.question, options.support),
-            sentences: Vec::new(),
-            dropped: Vec::new(),
-            seen: Vec::new(),
-            max: options.max_sentences,
-        };
-        let mut cutter = Sentences::default();
-        let mut failure = None;
-        let mut first_token_ms = 0;
-        let generation = generator.generate(&prompt, &sampling, &mut |text| {
-            if first_token_ms == 0 && !text.trim().is_empty() {
-                first_token_ms = self.elapsed();
-            }
-            for sentence in cutter.push(text) {
-                match reader.read(&sentence, on_said) {
-                    Ok(ControlFlow::Continue(())) => {}
-                    Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
-                    Err(error) => {
-                        failure = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                }
-            }
-            if cancel.is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        cancel.check()?;
-        if let Some(rest) = cutter.finish() {
-            match generation.finish {
-                Finish::Stop => {
-                    let _ = reader.read(&rest, on_said)?;
-                }
-                Finish::Length => reader.drop(&rest, DropReason::Unfinished, on_said)?,
-                Finish::Cancelled => {}
-            }
-        }
-        let Reader { sentences, dropped, .. } = reader;
-        result.usage.prompt_tokens = generation.prompt_tokens;
-        result.usage.completion_tokens = generation.completion_tokens;
-        result.usage.drafted_tokens = generation.drafted;
-        result.usage.accepted_tokens = generation.accepted;
-        result.finish = Some(generation.finish);
-        result.timings.first_token_ms = first_token_ms;
-        if sentences.is_empty() {
-            let declined = dropped.iter().any(|sentence| sentence.why == DropReason::Declines);
-            result.abstain_reason =
-                Some(if declined { AbstainReason::Declined } else { AbstainReason::Unsupported });
-        } else {
-            result.status = AnswerStatus::Answered;
-            result.answer = joined(&sentences);
-        }
-        result.sentences = sentences;
-        result.dropped = dropped;
-        result.timings.total_ms = self.elapsed();
-        Ok(result)
+/// The answer to a question about the articles themselves: lines that each cite passages by number, all
+/// within `ms` milliseconds and without an LLM.
+pub fn listed(
+    lines: Vec<(String, Vec<usize>)>,
+    passages: Vec<Passage>,
+    filters: String,
+    ms: u64,
+) -> Answer {
+    let evidence = |n: &usize| {
+        let passage = passages.iter().find(|passage| passage.n == *n)?;
+        Some(Evidence { n: *n, range: passage.range.clone(), coverage: 1.0 })
+    };
+    let sentences: Vec<AnswerSentence> = lines
+        .into_iter()
+        .map(|(text, citations)| {
+            let evidence = citations.iter().filter_map(evidence).collect();
+            AnswerSentence { text, citations, evidence }
+        })
+        .collect();
+    Answer {
+        status: AnswerStatus::Answered,
+        abstain_reason: None,
+        answer: joined(&sentences),
+        sentences,
+        dropped: Vec::new(),
+        passages,
+        quotes: Vec::new(),
+        quoted: false,
+        filters,
+        confidence: 1.0,
+        signals: Signals::default(),
+        usage: Usage::default(),
+        timings: Timings { retrieval_ms: ms, quotes_ms: ms, total_ms: ms, ..Timings::default() },
+        finish: None,
+        prompt_hash: String::new(),
+        model: None,
     }
 }
 
@@ -402,72 +324,6 @@ fn joined(sentences: &[AnswerSentence]) -> String {
 /// A sentence with its marks, before its full stop's white space: `It took two days. [1][3]`.
 pub fn marked(sentence: &AnswerSentence) -> String {
     let marks: String = sentence.citations.iter().map(|n| format!("[{n}]")).collect();
-    format!("{} {marks}", sentence.text)
+    if marks.is_empty() { sentence.text.clone() } else { format!("{} {marks}", sentence.text) }
 }
 
-struct Reader<'a> {
-    checker: Checker<'a>,
-    sentences: Vec<AnswerSentence>,
-    dropped: Vec<DroppedSentence>,
-    seen: Vec<String>,
-    max: usize,
-}
-
-impl Reader<'_> {
-    fn drop(&mut self, sentence: &str, why: DropReason, on_said: OnSaid<'_>) -> Result<()> {
-        let dropped = DroppedSentence { text: sentence.to_owned(), why };
-        on_said(Said::Dropped(&dropped))?;
-        self.dropped.push(dropped);
-        Ok(())
-    }
-
-    fn read(&mut self, sentence: &str, on_said: OnSaid<'_>) -> Result<ControlFlow<()>> {
-        let plain = tidy(&strip_marks(sentence).0);
-        if !plain.chars().any(char::is_alphanumeric) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let key = plain.to_lowercase();
-        if self.seen.contains(&key) {
-            self.drop(sentence, DropReason::Repeated, on_said)?;
-            // A small model that repeats itself goes on doing so.
-            return Ok(ControlFlow::Break(()));
-        }
-        self.seen.push(key);
-        let why = match self.checker.check(sentence) {
-            Support::Supported { evidence } => {
-                let sentence = AnswerSentence {
-                    text: plain,
-                    citations: evidence.iter().map(|found| found.n).collect(),
-                    evidence,
-                };
-                on_said(Said::Sentence(&sentence))?;
-                self.sentences.push(sentence);
-                let full = self.sentences.len() >= self.max;
-                return Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
-            }
-            Support::Unsupported { missing } => DropReason::Unsupported(missing),
-            Support::Declines => DropReason::Declines,
-        };
-        self.drop(sentence, why, on_said)?;
-        Ok(ControlFlow::Continue(()))
-    }
-}
-
-/// What a list item begins with. They lose their numbers, for one that is dropped would leave a gap.
-const ITEM: &str = "- ";
-
-/// A sentence as it is shown: white space collapsed, first letter a capital (the LLM goes on from
-/// an opening).
-fn tidy(sentence: &str) -> String {
-    let text = collapse(sentence);
-    let text = text.trim_start_matches([',', ':', ';', ' ']);
-    let (item, text) = match list_item(text) {
-        Some(text) => (ITEM, text),
-        None => ("", text),
-    };
-    let mut characters = text.chars();
-    match characters.next() {
-        Some(first) => item.chars().chain(first.to_uppercase()).chain(characters).collect(),
-        None => String::new(),
-    }
-}

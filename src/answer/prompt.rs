@@ -25,12 +25,14 @@ impl Template {
     /// A template from its text; `name` is what errors call it.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if it is not a template, or a block of `system`, `user` and `opening`
-    /// is missing.
+    /// [`ErrorKind::Config`] if it is not a template, or one of its blocks is missing.
     pub fn new(name: &str, text: &str) -> Result<Template> {
         let template = Template::parse(name, text)?;
-        template.render("?", &[]).map_err(|error| {
-            error.hint("a prompt template has the blocks system, user and opening; see prompts/answer.jinja of the source code")
+        let prompts = template.over("?", &[]);
+        [prompts.answer(), prompts.verdict(), prompts.support("?")].into_iter().try_for_each(|prompt| {
+            prompt.map(|_| ()).map_err(|error| {
+                error.hint("a prompt template has the blocks system, passages, question, verdict, support and opening; see prompts/answer.jinja of the source code")
+            })
         })?;
         Ok(template)
     }
@@ -64,14 +66,11 @@ impl Template {
         &self.hash
     }
 
-    /// The prompt for a question over passages, which may be none.
+    /// The prompts for a question over passages, which may be none.
     ///
     /// Passages are fenced by a word made from a hash of the question and all passages: the same
     /// request gives the same prompt, and no article can foresee its own fence.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] if the template fails.
-    pub fn render(&self, question: &str, passages: &[Passage]) -> Result<Prompt> {
+    pub fn over<'a>(&'a self, question: &str, passages: &[Passage]) -> Prompts<'a> {
         let shown: Vec<minijinja::Value> = passages
             .iter()
             .map(|passage| {
@@ -84,41 +83,88 @@ impl Template {
                 }
             })
             .collect();
-        self.blocks(&context! {
+        let variables = context! {
             question => collapse(question),
             passages => shown,
-            fence => fence(question, passages.iter().flat_map(quoted)),
-        })
+            fence => fence(question, passages.iter().flat_map(quoted).collect::<Vec<_>>()),
+            sentence => "",
+        };
+        Prompts { template: self, variables }
     }
 
-    /// The prompt of the template's three blocks.
+    /// What a block says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if it is missing or fails.
+    fn block(&self, name: &str, variables: &minijinja::Value) -> Result<String> {
+        self.environment
+            .get_template("prompt")
+            .and_then(|template| {
+                let mut captured = template.render_captured(variables.clone())?;
+                captured.with_state_mut(|state| state.render_block(name))
+            })
+            .map(|text| text.trim_end().to_owned())
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Config,
+                    format!("the prompt template has no usable block \"{name}\""),
+                )
+                .caused_by(error)
+            })
+    }
+
+    /// The prompt of which the user says these blocks, and the LLM's turn begins with another.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if one is missing or fails.
-    pub(crate) fn blocks(&self, variables: &minijinja::Value) -> Result<Prompt> {
-        let block = |name: &str| {
-            self.environment
-                .get_template("prompt")
-                .and_then(|template| {
-                    let mut captured = template.render_captured(variables.clone())?;
-                    captured.with_state_mut(|state| state.render_block(name))
-                })
-                .map(|text| text.trim_end().to_owned())
-                .map_err(|error| {
-                    Error::new(
-                        ErrorKind::Config,
-                        format!("the prompt template has no usable block \"{name}\""),
-                    )
-                    .caused_by(error)
-                })
-        };
+    pub(crate) fn prompt(
+        &self,
+        user: &[&str],
+        opening: Option<&str>,
+        variables: &minijinja::Value,
+    ) -> Result<Prompt> {
+        let said = user.iter().map(|name| self.block(name, variables)).collect::<Result<Vec<_>>>()?;
         Ok(Prompt {
             messages: vec![
-                Message { role: Role::System, content: block("system")? },
-                Message { role: Role::User, content: block("user")? },
+                Message { role: Role::System, content: self.block("system", variables)? },
+                Message { role: Role::User, content: said.join("\n\n") },
             ],
-            opening: block("opening")?,
+            opening: opening.map_or(Ok(String::new()), |name| self.block(name, variables))?,
         })
+    }
+}
+
+/// What the LLM is asked about a question and its passages. All begin alike, so that the passages are
+/// computed once.
+pub struct Prompts<'a> {
+    template: &'a Template,
+    variables: minijinja::Value,
+}
+
+impl Prompts<'_> {
+    /// What answers the question.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the template fails.
+    pub fn answer(&self) -> Result<Prompt> {
+        self.template.prompt(&["passages", "question"], Some("opening"), &self.variables)
+    }
+
+    /// Whether the passages answer it, to be gone on from with "Yes" or "No".
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the template fails.
+    pub fn verdict(&self) -> Result<Prompt> {
+        self.template.prompt(&["passages", "verdict"], None, &self.variables)
+    }
+
+    /// Whether the passages say a sentence, to be gone on from with "Yes" or "No".
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the template fails.
+    pub fn support(&self, sentence: &str) -> Result<Prompt> {
+        let variables = context! { sentence => collapse(sentence), ..self.variables.clone() };
+        self.template.prompt(&["passages", "support"], None, &variables)
     }
 }
 
@@ -129,15 +175,22 @@ fn quoted(passage: &Passage) -> impl Iterator<Item = &str> {
         .chain(passage.heading_path.iter().map(String::as_str))
 }
 
-/// A word for the marks around quoted texts that none of them can know.
-pub(crate) fn fence<'a>(question: &str, quoted: impl IntoIterator<Item = &'a str>) -> String {
+/// A word for the marks around quoted texts that none of them has, nor could know.
+pub(crate) fn fence<'a>(
+    question: &str,
+    quoted: impl IntoIterator<Item = &'a str> + Clone,
+) -> String {
     let mut hasher = Sha256::new();
     hasher.update(question.as_bytes());
-    for text in quoted {
+    for text in quoted.clone() {
         hasher.update([0]);
         hasher.update(text.as_bytes());
     }
-    format!("q{}", hex(&hasher.finalize()[..4]))
+    let digits = hex(&hasher.finalize());
+    // Few tokens, for it stands around each text.
+    let words = (4..digits.len()).map(|end| format!("q{}", &digits[end - 4..end]));
+    let is_free = |word: &String| !quoted.clone().into_iter().any(|text| text.contains(word));
+    words.into_iter().find(is_free).unwrap_or_else(|| format!("q{digits}"))
 }
 
 #[cfg(test)]
@@ -172,14 +225,20 @@ mod tests {
     #[test]
     fn the_shipped_prompt() {
         let template = Template::shipped().unwrap();
-        let prompt = template
-            .render("How long?", &[passage(1, "Wait two days."), passage(2, "{{ question }}")])
-            .unwrap();
-        let text = format!(
-            "{}\n--- user\n{}\n--- opening\n{}",
-            prompt.messages[0].content, prompt.messages[1].content, prompt.opening
-        );
-        insta::assert_snapshot!(text);
+        let passages = [passage(1, "Wait two days."), passage(2, "{{ question }}")];
+        let prompts = template.over("How long?", &passages);
+        let text = |prompt: Prompt| {
+            format!(
+                "{}\n--- user\n{}\n--- opening\n{}",
+                prompt.messages[0].content, prompt.messages[1].content, prompt.opening
+            )
+        };
+        let answer = text(prompts.answer().unwrap());
+        let others = [prompts.verdict().unwrap(), prompts.support("Two days.").unwrap()];
+        for other in others.map(text) {
+            assert_eq!(other.split("\n\n").next(), answer.split("\n\n").next());
+        }
+        insta::assert_snapshot!(answer);
     }
 
     #[test]
@@ -187,7 +246,7 @@ mod tests {
         let mut passage = passage(1, "the-text");
         passage.article.title = "the-title".into();
         passage.heading_path = vec!["the-heading".into()];
-        let prompt = Template::shipped().unwrap().render("why?", &[passage]).unwrap();
+        let prompt = Template::shipped().unwrap().over("why?", &[passage]).answer().unwrap();
         let user = &prompt.messages[1].content;
         let fence = &user[user.find('<').unwrap() + 1..user.find('>').unwrap()];
         let inside = user.split(&format!("<{fence}>\n")).nth(1).unwrap();
@@ -196,7 +255,7 @@ mod tests {
             assert!(inside.contains(said) && user.matches(said).count() == 1, "{said}: {user}");
         }
         let system = |question: &str| {
-            let prompt = Template::shipped().unwrap().render(question, &[]).unwrap();
+            let prompt = Template::shipped().unwrap().over(question, &[]).answer().unwrap();
             prompt.messages[0].content.clone()
         };
         assert_eq!(prompt.messages[0].content, system("how?"));
@@ -207,6 +266,12 @@ mod tests {
         let [a, b] = ["Wait two days.", "Wait two weeks."].map(|text| fence("q", [text]));
         assert_ne!(a, b);
         assert_eq!(a, fence("q", ["Wait two days."]));
+        let mut known = vec!["Wait two days.".to_owned()];
+        for _ in 0..3 {
+            let word = fence("q", known.iter().map(String::as_str).collect::<Vec<_>>());
+            assert!(known.iter().all(|text| !text.contains(&word)));
+            known.push(word);
+        }
     }
 
     #[test]

@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::answer::{
-    AbstainReason, Answer, AnswerSentence, AnswerStatus, DroppedSentence, Timings, Usage,
+    AbstainReason, Answer, AnswerSentence, AnswerStatus, DroppedSentence, Quote, Signals, Timings,
+    Usage,
 };
-use crate::base::{ArticleId, ChunkId, Hit, Scores};
+use crate::base::{ArticleId, ChunkId, Scores};
 use crate::infer::Finish;
+use crate::retrieve::{Retrieved, matching};
 
 pub use index::{IndexShape, VerifiedShape};
 pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
@@ -48,6 +50,8 @@ pub struct HitShape<'a> {
     pub heading_path: &'a [String],
     /// The chunk's text.
     pub text: &'a str,
+    /// Its sentence with most of the question's words, as bytes of `text`; null if none has any.
+    pub matching: Option<[usize; 2]>,
     /// The source.
     pub source: &'a str,
     /// Names.
@@ -62,8 +66,8 @@ pub struct HitShape<'a> {
 
 impl<'a> SearchShape<'a> {
     /// The JSON shape of a search.
-    pub fn new(query: &'a str, hits: &'a [Hit]) -> SearchShape<'a> {
-        let hits = hits.iter().enumerate().map(|(at, hit)| HitShape {
+    pub fn new(query: &'a str, found: &'a Retrieved) -> SearchShape<'a> {
+        let hits = found.hits.iter().enumerate().map(|(at, hit)| HitShape {
             rank: at + 1,
             score: hit.score,
             scores: hit.scores,
@@ -74,6 +78,7 @@ impl<'a> SearchShape<'a> {
             published: hit.article.published,
             heading_path: &hit.heading_path,
             text: &hit.text,
+            matching: matching(&hit.text, found).map(|range| [range.start, range.end]),
             source: &hit.article.source.0,
             authors: &hit.article.authors,
             tags: &hit.article.tags,
@@ -101,8 +106,16 @@ pub struct AnswerShape<'a> {
     pub dropped: &'a [DroppedSentence],
     /// What the LLM read of; if abstained, the nearest sections.
     pub passages: Vec<PassageShape<'a>>,
-    /// The score that decides whether the LLM is called.
+    /// The sentences of the passages that answer best.
+    pub quotes: &'a [Quote],
+    /// Whether those are the answer, word for word.
+    pub quoted: bool,
+    /// Of a question about the articles themselves, which were looked at.
+    pub filters: &'a str,
+    /// How likely it is that the articles answer, 0 to 1.
     pub confidence: f32,
+    /// What that rests on.
+    pub signals: Signals,
     /// Tokens.
     pub usage: Usage,
     /// Milliseconds.
@@ -163,7 +176,11 @@ impl<'a> AnswerShape<'a> {
             sentences: &answer.sentences,
             dropped: &answer.dropped,
             passages: passages.collect(),
+            quotes: &answer.quotes,
+            quoted: answer.quoted,
+            filters: &answer.filters,
             confidence: answer.confidence,
+            signals: answer.signals,
             usage: answer.usage,
             timings: answer.timings,
             finish: answer.finish,

@@ -388,6 +388,10 @@ pub struct Scores {
     pub dense: Option<f32>,
     /// BM25 with IDF, 0 and up; `None` if the sparse search did not return it.
     pub sparse: Option<f32>,
+    /// How well its tokens and sentences match the question's, about 0 to 1.5; `None` if it was not
+    /// among the first that are looked at so.
+    #[serde(default)]
+    pub late: Option<f32>,
 }
 
 /// What made a vector or a generation. Two that differ are never mixed.

@@ -171,6 +171,9 @@ pub struct Ask {
     /// Seed, for temperatures above 0
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Show the sentences that answer best, word for word, and ask no LLM
+    #[arg(long, conflicts_with_all = ["model", "max_tokens", "temperature", "seed"])]
+    pub quotes: bool,
     /// Show what the LLM was given, and what the check took out
     #[arg(long)]
     pub explain: bool,
@@ -343,6 +346,11 @@ pub enum EvalCommand {
         after_help = "Examples:\n  wellread eval canaries\n  wellread eval canaries --strings strings.jsonl --limit 50\n\nExits with 1 if a text is obeyed, a link or citation is forged, or a benign text is not answered beside."
     )]
     Canaries(EvalCanaries),
+    /// Fit how likely an answer is to be right, from runs in which every question was answered
+    #[command(
+        after_help = "Example:\n  wellread eval run set.jsonl --set answer.caution=off\n  wellread eval calibrate RUN RUN\n\nEach run is also judged by a fit on the others; what is shipped is fitted in this way."
+    )]
+    Calibrate(EvalCalibrate),
     /// List runs
     #[command(after_help = "Example:\n  wellread eval list")]
     List,
@@ -446,6 +454,17 @@ pub struct EvalShow {
     /// Write its rankings and judgements for trec_eval into this folder
     #[arg(long, value_name = "FOLDER")]
     pub trec: Option<std::path::PathBuf>,
+}
+
+/// `eval calibrate`.
+#[derive(Args, Debug)]
+pub struct EvalCalibrate {
+    /// Runs: their folders, or their names in `eval list`
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<String>,
+    /// Without the LLM's verdict: what is known before it is asked
+    #[arg(long)]
+    pub no_verdict: bool,
 }
 
 /// `eval import …`.

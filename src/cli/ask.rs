@@ -21,16 +21,37 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
     let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
     let question = Question { text: asked, filter: &filter, sources: &sources };
     let mut before: Option<AnswerSentence> = None;
+    let mut show = |sentence: &AnswerSentence| {
+        if app.json {
+            return Ok(());
+        }
+        let separator = answer::separator(before.as_ref(), sentence);
+        before = Some(sentence.clone());
+        app.ui.clear();
+        app.ui.result(&format!("{separator}{}", text::sentence(app.ui.pen, sentence)))
+    };
+    let mut passages = Vec::new();
     let outcome = app.watched(|watch| {
-        app.kb()?.ask(&question, watch, &mut |said| {
-            let Said::Sentence(sentence) = said else { return Ok(()) };
-            if app.json {
-                return Ok(());
+        let kb = app.kb()?;
+        if args.quotes {
+            let answer = kb.quote(&question, watch)?;
+            answer.sentences.iter().try_for_each(&mut show)?;
+            return Ok(answer);
+        }
+        kb.ask(&question, watch, &mut |said| match said {
+            Said::Sentence(sentence) => show(sentence),
+            Said::Passages(found) => {
+                passages = found.to_vec();
+                Ok(())
             }
-            let separator = answer::separator(before.as_ref(), sentence);
-            before = Some(sentence.clone());
-            app.ui.clear();
-            app.ui.result(&format!("{separator}{}", text::sentence(app.ui.pen, sentence)))
+            // Something to read while the LLM reads.
+            Said::Quotes(quotes) => {
+                if !app.json {
+                    text::quotes(quotes, &passages).iter().for_each(|line| app.ui.status(line));
+                }
+                Ok(())
+            }
+            Said::Dropped(_) => Ok(()),
         })
     });
     if before.is_some() {
@@ -52,7 +73,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
         app.ui.result(&rest)?;
         if answer.usage.hits_left_out > 0 {
             app.ui.status(&format!(
-                "{} further hits did not fit the LLM's context (answer.context_tokens)",
+                "{} further hits were not read (answer.passages, answer.read_tokens)",
                 answer.usage.hits_left_out
             ));
         }
@@ -77,9 +98,9 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
     let question = Question { text: asked, filter: &filter, sources: &sources };
     let found = app.watched(|watch| app.kb()?.search(&question, args.limit, watch))?;
     if app.json {
-        app.ui.json(&SearchShape::new(asked, &found.hits))?;
+        app.ui.json(&SearchShape::new(asked, &found))?;
     } else {
-        app.ui.result(&text::hits(app.ui.pen, &found.hits))?;
+        app.ui.result(&text::hits(app.ui.pen, &found))?;
     }
     Ok(Outcome::Done)
 }

@@ -5,19 +5,23 @@ use std::fmt::Write as _;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::answer::cite::Missing;
-use crate::answer::{AbstainReason, Answer, AnswerSentence, DropReason};
+use crate::answer::{AbstainReason, Answer, AnswerSentence, DropReason, Quote};
 use crate::base::text::collapse;
-use crate::base::{ArticleMeta, Hit, Warning};
+use crate::base::{ArticleMeta, Warning};
 use crate::cli::ui::{Pen, styles};
-use crate::retrieve::Passage;
+use crate::retrieve::{Passage, Retrieved, matching, matching_words};
 
-/// Hits as text: rank, score, title, heading path, date, link and the beginning of the text.
-pub fn hits(pen: Pen, hits: &[Hit]) -> String {
-    if hits.is_empty() {
+/// Characters of a hit that are shown.
+const EXCERPT: usize = 240;
+
+/// Hits as text: rank, score, title, heading path, date, link, and the sentence that has most of the
+/// question's words, those marked; else the beginning.
+pub fn hits(pen: Pen, found: &Retrieved) -> String {
+    if found.hits.is_empty() {
         return "Nothing found.\n".to_owned();
     }
     let mut out = String::new();
-    for (at, hit) in hits.iter().enumerate() {
+    for (at, hit) in found.hits.iter().enumerate() {
         let rank = pen.paint(styles::NUMBER, &format!("{:>2}.", at + 1));
         let _ = writeln!(out, "{rank} {}", place(pen, &hit.article, &hit.heading_path));
         let mut scores = format!("{:.4}", hit.score);
@@ -27,10 +31,41 @@ pub fn hits(pen: Pen, hits: &[Hit]) -> String {
         if let Some(sparse) = hit.scores.sparse {
             let _ = write!(scores, "  BM25 {sparse:.2}");
         }
+        if let Some(late) = hit.scores.late {
+            let _ = write!(scores, "  match {late:.3}");
+        }
         let _ = writeln!(out, "    {}", pen.paint(styles::ASIDE, &scores));
-        let _ = writeln!(out, "    {}", pen.safe(&shorten(&hit.text, 240)));
+        let _ = writeln!(out, "    {}", excerpt(pen, &hit.text, found));
     }
     out
+}
+
+/// What is shown of a hit's text.
+fn excerpt(pen: Pen, text: &str, found: &Retrieved) -> String {
+    let from = matching(text, found).map_or(0, |range| range.start);
+    let shown = shorten(&text[from..], EXCERPT);
+    let mut out = String::new();
+    if from > 0 {
+        out.push_str("… ");
+    }
+    let mut at = 0;
+    for word in matching_words(&shown, found) {
+        out.push_str(&pen.safe(&shown[at..word.start]));
+        out.push_str(&pen.paint(styles::MATCH, &pen.safe(&shown[word.clone()])));
+        at = word.end;
+    }
+    out.push_str(&pen.safe(&shown[at..]));
+    out
+}
+
+/// The sentences that answer best, a line each with where it stands, to read while the LLM reads.
+pub fn quotes(quotes: &[Quote], passages: &[Passage]) -> Vec<String> {
+    let line = |quote: &Quote| {
+        let passage = passages.iter().find(|passage| passage.n == quote.n)?;
+        let last = passage.heading_path.last().unwrap_or(&passage.article.title);
+        Some(format!("“{}” — {}", shorten(&quote.text, EXCERPT), collapse(last)))
+    };
+    quotes.iter().filter_map(line).collect()
 }
 
 /// `Title › Heading › Sub-heading (2025-03-04) https://…`.
@@ -51,12 +86,17 @@ pub fn place(pen: Pen, article: &ArticleMeta, heading_path: &[String]) -> String
 /// One sentence of a streamed answer, with its marks.
 pub fn sentence(pen: Pen, sentence: &AnswerSentence) -> String {
     let marks: String = sentence.citations.iter().map(|n| format!("[{n}]")).collect();
-    format!("{} {}", pen.safe(&sentence.text), pen.paint(styles::NUMBER, &marks))
+    let text = pen.safe(&sentence.text);
+    if marks.is_empty() { text } else { format!("{text} {}", pen.paint(styles::NUMBER, &marks)) }
 }
 
-/// What stands under an answer: each cited passage, in the order of its number.
+/// What stands under an answer: which articles were looked at, if not all, and each cited passage, in
+/// the order of its number.
 pub fn sources(pen: Pen, answer: &Answer) -> String {
     let mut out = String::new();
+    if !answer.filters.is_empty() {
+        let _ = writeln!(out, "filters: {}", pen.safe(&answer.filters));
+    }
     for passage in answer.passages.iter().filter(|passage| {
         answer.sentences.iter().any(|sentence| sentence.citations.contains(&passage.n))
     }) {
@@ -135,7 +175,8 @@ fn why_dropped(why: &DropReason) -> String {
         DropReason::Unsupported(Missing::Content) => "it says nothing".to_owned(),
         DropReason::Declines => "it says that the passages don't answer".to_owned(),
         DropReason::Repeated => "it was said before".to_owned(),
-        DropReason::Unfinished => "it was cut off by answer.max_tokens".to_owned(),
+        DropReason::Unfinished => "it is not a whole sentence".to_owned(),
+        DropReason::Leaning => "it says more of a sentence that was dropped".to_owned(),
     }
 }
 
@@ -181,7 +222,8 @@ mod tests {
     use crate::answer::cite::Evidence;
     use crate::answer::{AnswerStatus, DroppedSentence, Timings, Usage};
     use crate::api::SearchShape;
-    use crate::base::{ArticleId, ChunkId, DocumentId, Scores, SourceId};
+    use crate::base::{ArticleId, ChunkId, DocumentId, Hit, Scores, SourceId};
+    use crate::document::terms;
     use crate::infer::Finish;
 
     fn meta() -> ArticleMeta {
@@ -226,7 +268,11 @@ mod tests {
                 why: DropReason::Unsupported(Missing::Figure("7".into())),
             }],
             passages: vec![passage.clone(), Passage { n: 2, ..passage }],
+            quotes: vec![],
+            quoted: false,
+            filters: String::new(),
             confidence: 0.61,
+            signals: Default::default(),
             usage: Usage {
                 prompt_tokens: 400,
                 completion_tokens: 12,
@@ -236,6 +282,7 @@ mod tests {
             },
             timings: Timings {
                 retrieval_ms: 9,
+                quotes_ms: 40,
                 prepared_ms: 900,
                 first_token_ms: 4000,
                 total_ms: 5000,
@@ -275,13 +322,17 @@ mod tests {
             ordinal: 3,
             heading_path: vec!["Coats".into()],
             range: 10..20,
-            text: "word ".repeat(100),
+            text: "word ".repeat(30) + "end. Two coats of varnish\u{202e} keep a boat dry. More.",
             score: 0.0321,
-            scores: Scores { dense: Some(0.5), sparse: Some(3.25) },
+            scores: Scores { dense: Some(0.5), sparse: Some(3.25), late: Some(0.75) },
         };
-        insta::assert_snapshot!("hits_text", hits(TERMINAL, std::slice::from_ref(&hit)));
-        insta::assert_json_snapshot!("hits_json", SearchShape::new("varnish", &[hit]));
-        assert_eq!(hits(TERMINAL, &[]), "Nothing found.\n");
+        let terms = terms::query("varnished boats");
+        let found = Retrieved { hits: vec![hit], terms, ..Retrieved::default() };
+        insta::assert_snapshot!("hits_text", hits(TERMINAL, &found));
+        let colored = hits(Pen { color: true, escape: true }, &found);
+        insta::assert_snapshot!("hits_colored", colored.escape_debug().to_string());
+        insta::assert_json_snapshot!("hits_json", SearchShape::new("varnish", &found));
+        assert_eq!(hits(TERMINAL, &Retrieved::default()), "Nothing found.\n");
     }
 
     #[test]

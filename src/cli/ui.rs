@@ -79,6 +79,8 @@ pub mod styles {
     pub const NUMBER: Style = AnsiColor::Cyan.on_default();
     /// Links, dates and other asides.
     pub const ASIDE: Style = Style::new().dimmed();
+    /// Words that were looked for.
+    pub const MATCH: Style = AnsiColor::Yellow.on_default();
     /// Good.
     pub const GOOD: Style = AnsiColor::Green.on_default();
     /// Needs attention.

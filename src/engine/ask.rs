@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{KnowledgeBase, Snapshot};
-use crate::answer::{Answer, Asked, OnSaid, declines_early};
+use crate::answer::{Answer, Asked, OnSaid, Prepared, Said, declines_early};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{DocumentId, Filter, Warning, Watch};
-use crate::infer::{Embedder, Purpose};
+use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
+use crate::infer::Embedder;
+use crate::index::Opened;
 use crate::library::Library;
-use crate::retrieve::{self, Retrieved, check_question};
+use crate::retrieve::{self, Place, Retrieved, check_question};
 use crate::source::fetch::Source;
 
 /// A question, and what it is asked of.
@@ -36,7 +37,9 @@ impl KnowledgeBase {
     ) -> Result<Retrieved> {
         let text = check_question(question.text)?;
         let (snapshot, embedder) = self.ready(question.sources, watch)?;
-        self.find(text, question.filter, &snapshot, embedder.as_ref(), limit)
+        let library = self.filled_library()?;
+        let place = (snapshot.index(), &*library, embedder.as_ref());
+        self.find(text, question.filter, place, limit)
     }
 
     /// Answers a question; `on_said` gets each sentence as soon as it is checked.
@@ -49,49 +52,87 @@ impl KnowledgeBase {
         watch: &Watch<'_>,
         on_said: OnSaid<'_>,
     ) -> Result<Answer> {
+        self.check_llm()?;
+        self.answered(question, watch, on_said, |asked, prepared, on_said| {
+            on_said(Said::Passages(&prepared.passages))?;
+            on_said(Said::Quotes(&prepared.quotes))?;
+            watch.cancel.check()?;
+            // The LLM and its tokenizer stay unloaded where they are not needed.
+            match declines_early(asked.retrieved, asked.options) {
+                Some(reason) => Ok(asked.abstain(prepared, reason)),
+                None => self.with_llm(None, watch, |generator| {
+                    asked.answer(prepared, generator, watch.cancel, on_said)
+                }),
+            }
+        })
+    }
+
+    /// Answers a question by the sentences that answer best, word for word; no LLM is loaded.
+    ///
+    /// # Errors
+    /// As [`KnowledgeBase::search`].
+    pub fn quote(&self, question: &Question<'_>, watch: &Watch<'_>) -> Result<Answer> {
+        self.answered(question, watch, &mut |_| Ok(()), |asked, prepared, _| {
+            Ok(match declines_early(asked.retrieved, asked.options) {
+                Some(reason) => asked.abstain(prepared, reason),
+                None => asked.quoted(prepared),
+            })
+        })
+    }
+
+    /// Answers a question about the articles themselves; for any other finds what its answer may rest
+    /// on, within one snapshot, and hands it on.
+    fn answered(
+        &self,
+        question: &Question<'_>,
+        watch: &Watch<'_>,
+        on_said: OnSaid<'_>,
+        go_on: impl FnOnce(&Asked<'_>, Prepared, OnSaid<'_>) -> Result<Answer>,
+    ) -> Result<Answer> {
         let text = check_question(question.text)?;
         let template = self.template()?;
-        self.check_llm()?;
         let (snapshot, embedder) = self.ready(question.sources, watch)?;
         let start = Instant::now();
         let options = &self.config().answer;
-        let retrieved =
-            self.find(text, question.filter, &snapshot, embedder.as_ref(), options.hits)?;
+        let library = self.filled_library()?;
+        if let Some(answer) =
+            self.about(question, &library, &snapshot, embedder.as_ref(), start)?
+        {
+            on_said(Said::Passages(&answer.passages))?;
+            for sentence in &answer.sentences {
+                on_said(Said::Sentence(sentence))?;
+            }
+            return Ok(answer);
+        }
+        let place = (snapshot.index(), &*library, embedder.as_ref());
+        let retrieved = self.find(text, question.filter, place, options.hits)?;
         watch.cancel.check()?;
-        let retrieval_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let document = |id: &DocumentId| snapshot.document(id);
-        let score = |texts: &[&str]| retrieve::score(embedder.as_ref(), text, texts);
+        let look = |kind, hits: &[Hit]| self.details(&library, embedder.as_ref(), kind, hits);
         let asked = Asked {
             question: text,
             retrieved: &retrieved,
             document: &document,
-            score: &score,
+            look: &look,
+            embedder: embedder.as_ref(),
             template: &template,
             options,
             start,
         };
-        match declines_early(&retrieved, options) {
-            // By the embedder's count: the LLM and its tokenizer stay unloaded.
-            Some(reason) => asked.abstain(
-                reason,
-                &|text| embedder.count_tokens(text, Purpose::Passage),
-                on_said,
-            ),
-            None => self.with_llm(None, watch, |generator| {
-                asked.answer(generator, retrieval_ms, watch.cancel, on_said)
-            }),
-        }
+        let prepared = asked.prepare()?;
+        go_on(&asked, prepared, on_said)
     }
 
-    fn find(
+    pub(super) fn find(
         &self,
         text: &str,
         filter: &Filter,
-        snapshot: &Snapshot,
-        embedder: &dyn Embedder,
+        (index, library, embedder): (&Opened, &Library, &dyn Embedder),
         limit: usize,
     ) -> Result<Retrieved> {
-        retrieve::search(snapshot.index(), embedder, text, filter, &self.config().retrieval, limit)
+        let look = |kind, hits: &[Hit]| self.details(library, embedder, kind, hits);
+        let place = Place { index, embedder, look: &look };
+        retrieve::search(&place, text, filter, &self.config().retrieval, limit)
     }
 
     /// The snapshot that a question is asked of, and the embedder to ask with. Sources are read and

@@ -10,7 +10,6 @@ use crate::document::chunk;
 use crate::index::{Built, Gate, Index, Opened, Verified, Work};
 use crate::infer::{Embedder, Purpose};
 use crate::library::Library;
-use crate::retrieve;
 
 /// Hits among which a golden question's section must be.
 const GOLDEN_HITS: usize = 5;
@@ -107,7 +106,9 @@ impl KnowledgeBase {
         let gate = |new: &Opened| -> Result<()> {
             let Some(live) = &live else { return Ok(()) };
             let found =
-                |index: &Opened| self.golden_found(index, embedder.as_ref(), &golden, watch);
+                |index: &Opened| {
+                    self.golden_found((index, &*library, embedder.as_ref()), &golden, watch)
+                };
             let (before, after) = (found(live)?, found(new)?);
             let count = golden.len().max(1) as f64;
             if (before as f64 - after as f64) / count <= options.tolerance {
@@ -134,22 +135,15 @@ impl KnowledgeBase {
     /// How many questions have their section among the first hits.
     fn golden_found(
         &self,
-        index: &Opened,
-        embedder: &dyn Embedder,
+        place: (&Opened, &Library, &dyn Embedder),
         golden: &[Golden],
         watch: &Watch<'_>,
     ) -> Result<usize> {
         let mut found = 0;
         for question in golden {
             watch.cancel.check()?;
-            let retrieved = retrieve::search(
-                index,
-                embedder,
-                &question.query,
-                &Filter::default(),
-                &self.config().retrieval,
-                GOLDEN_HITS,
-            )?;
+            let retrieved =
+                self.find(&question.query, &Filter::default(), place, GOLDEN_HITS)?;
             found += usize::from(retrieved.hits.iter().any(|hit| question.is_found_by(hit)));
         }
         Ok(found)

@@ -127,7 +127,12 @@ mod tests {
             Err(Error::new(ErrorKind::Bug, "it says nothing"))
         }
 
-        fn score(&mut self, _: &Prompt, texts: &[&str]) -> Result<Vec<f64>> {
+        fn score(
+            &mut self,
+            _: &Prompt,
+            texts: &[&str],
+            _: &mut dyn FnMut() -> ControlFlow<()>,
+        ) -> Result<Vec<f64>> {
             Ok(vec![0.0; texts.len()])
         }
     }

@@ -5,7 +5,9 @@
 //! snapshot (a generation of the index with the documents that it was cut from) from its first
 //! search to its last citation; searches never wait for the LLM, which has one fair queue.
 
+mod about;
 mod ask;
+mod details;
 mod goldens;
 mod index;
 mod llm;

@@ -134,12 +134,13 @@ fn prompt(template: &Template, case: &Case) -> Result<Prompt> {
     let plain = |form: &String| form.trim_end_matches('*').to_owned();
     let shown: Vec<Vec<String>> =
         case.facts.iter().map(|forms| forms.iter().map(plain).collect()).collect();
-    template.blocks(&context! {
+    let variables = context! {
         question => collapse(&case.question),
         facts => shown,
         answer => &case.answer,
         fence => fence(&case.question, [case.answer.as_str()]),
-    })
+    };
+    template.prompt(&["user"], Some("opening"), &variables)
 }
 
 /// Yes or no, by the reply's first word.

@@ -2,6 +2,7 @@
 //! the flow from the outside.
 
 pub mod beir;
+pub mod calibrate;
 pub mod canaries;
 pub mod compare;
 pub mod facts;

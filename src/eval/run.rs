@@ -381,6 +381,7 @@ fn one(bench: &Bench<'_>, question: &Question, gold: &[Place]) -> Result<Questio
         return Ok(result);
     }
     let answer = bench.kb.ask(&asked, bench.watch, &mut |_| Ok(()))?;
+    result.confidence = f64::from(answer.confidence);
     result.answer = Some(score::answered(question, &answer, gold));
     let timings = answer.timings;
     result.ms = [timings.retrieval_ms, timings.first_token_ms, timings.total_ms];

@@ -8,7 +8,7 @@ use super::facts;
 use super::metrics::{self, Ranking};
 use super::set::Question;
 use super::stats::{Estimate, bootstrap, bootstrap_of};
-use crate::answer::{Answer, AnswerStatus};
+use crate::answer::{Answer, AnswerStatus, Signals};
 use crate::base::{ArticleId, ChunkId, Hit};
 
 /// A gold place, found in the library.
@@ -63,6 +63,12 @@ pub struct Answered {
     pub kept: usize,
     /// Sentences that it took out, each with why.
     pub dropped: Vec<(String, String)>,
+    /// The sentences that were quoted from the passages.
+    #[serde(default)]
+    pub quotes: Vec<String>,
+    /// What decided whether it was answered.
+    #[serde(default)]
+    pub signals: Signals,
     /// Facts that the answer states.
     pub facts_found: usize,
     /// Facts that it should state (strings of which any will do count as one).
@@ -216,6 +222,8 @@ pub fn answered(question: &Question, answer: &Answer, gold: &[Place]) -> Answere
                 (dropped.text.clone(), why)
             })
             .collect(),
+        quotes: answer.quotes.iter().map(|quote| quote.text.clone()).collect(),
+        signals: answer.signals,
         facts_found: wanted.len() - missed.len(),
         facts: wanted.len(),
         missed,

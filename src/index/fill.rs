@@ -14,6 +14,7 @@ use crate::base::{
 use crate::document::chunk::{self, ChunkOptions};
 use crate::document::html::CleanOptions;
 use crate::document::terms::{self, Terms};
+use crate::infer::details::{Details, Kind};
 use crate::infer::{Embedder, Purpose};
 use crate::library::{Library, Pending};
 
@@ -338,7 +339,11 @@ impl<'a> Filling<'a> {
             progress(number * BATCH);
             work.cancel.check()?;
             let some: Vec<&str> = batch.iter().map(|(text, _)| *text).collect();
-            let new = work.embedder.embed(&some, Purpose::Passage)?;
+            let new = work.embedder.embed_tokens(&some, Purpose::Passage)?;
+            let details: Vec<Details> = new.iter().map(Details::tokens).collect();
+            let details = some.iter().copied().zip(&details);
+            work.library.cache_details(&model, Kind::Tokens, details)?;
+            let new: Vec<Vec<f32>> = new.into_iter().map(|one| one.vector).collect();
             work.library
                 .cache_vectors(&model, some.iter().copied().zip(new.iter().map(Vec::as_slice)))?;
             for ((_, places), vector) in batch.iter().zip(new) {

@@ -146,6 +146,12 @@ impl Frequencies {
         sum(read, self.changed.get(&term).copied().unwrap_or(0))
     }
 
+    /// A question's terms with their inverse document frequencies, also those that no chunk has.
+    pub fn rarity(&self, question: &SparseVector) -> SparseVector {
+        let weighed = question.indices.iter().map(|term| terms::idf(self.chunks, self.df(*term)));
+        SparseVector { indices: question.indices.clone(), values: weighed.collect() }
+    }
+
     /// A question's terms with their inverse document frequencies; those that no chunk has are left
     /// out.
     pub fn weigh(&self, question: &SparseVector) -> SparseVector {

@@ -10,7 +10,7 @@ use super::server::{Server, ServerStore};
 use super::store::{Query, Select, Shape, Store, Stored, ranked};
 use super::{Generation, Index, check_schema};
 use crate::base::error::Result;
-use crate::base::{ArticleId, Filter, Hit};
+use crate::base::{ArticleId, Filter, Hit, SparseVector};
 use crate::document::terms;
 
 /// A generation that is held open: it can be searched while this lives, by several threads at once,
@@ -40,6 +40,12 @@ impl Opened {
     /// If the store fails.
     pub fn terms(&self, text: &str, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
         self.parts.terms(text, filter, limit)
+    }
+
+    /// A text's terms with their inverse document frequencies in the whole generation, also those
+    /// that no chunk has; stop words are none.
+    pub fn rarity(&self, text: &str) -> SparseVector {
+        self.parts.frequencies.rarity(&terms::query(text))
     }
 
     /// Shows every chunk that is held, in no order.

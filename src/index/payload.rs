@@ -101,8 +101,8 @@ impl Payload {
 /// The scores of a hit that one search found.
 pub(super) fn scores(query: &Query, score: f32) -> Scores {
     match query {
-        Query::Dense(_) => Scores { dense: Some(score), sparse: None },
-        Query::Sparse(_) => Scores { dense: None, sparse: Some(score) },
+        Query::Dense(_) => Scores { dense: Some(score), ..Scores::default() },
+        Query::Sparse(_) => Scores { sparse: Some(score), ..Scores::default() },
     }
 }
 

@@ -4,9 +4,10 @@
 //! all implementations pass.
 
 pub mod bert;
+pub mod details;
 pub mod llm;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use crate::base::Fingerprint;
 use crate::base::error::Result;
@@ -18,6 +19,24 @@ pub enum Purpose {
     Passage,
     /// A question to find with.
     Query,
+}
+
+/// A token of a text, as the model understands it there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// Bytes of the text.
+    pub range: Range<usize>,
+    /// Its last hidden state, of length 1.
+    pub state: Vec<f32>,
+}
+
+/// A text's vector with what it was made from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Embedding {
+    /// As [`Embedder::embed`] gives it.
+    pub vector: Vec<f32>,
+    /// Its tokens in order, without special ones and the prefix.
+    pub tokens: Vec<Token>,
 }
 
 /// Turns texts into unit vectors.
@@ -44,6 +63,12 @@ pub trait Embedder: Send + Sync {
     /// [`crate::base::error::ErrorKind::TooLong`] if a text is over [`Embedder::max_tokens`]: nothing is
     /// ever cut.
     fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>>;
+
+    /// The same vectors, each with the text's tokens.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    fn embed_tokens(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Embedding>>;
 }
 
 /// Who says a message.
@@ -112,6 +137,9 @@ pub struct Generation {
     /// Tokens that were guessed ahead of the LLM, from the text so far; it checks several for little
     /// more than the price of one.
     pub drafted: usize,
+    /// The natural logarithm of how likely the tokens were that were generated, their probabilities
+    /// multiplied; one that ended it without being text is among them.
+    pub log_probability: f64,
     /// Guesses that were right. They are part of the tokens generated, which are the same without.
     pub accepted: usize,
     /// Why it ended.
@@ -125,6 +153,7 @@ impl Generation {
             text: String::new(),
             prompt_tokens,
             completion_tokens: 0,
+            log_probability: 0.0,
             drafted: 0,
             accepted: 0,
             finish,
@@ -161,8 +190,15 @@ pub trait Generator: Send {
     /// The natural logarithm of how likely the LLM is to go on from the prompt with each of some
     /// texts, its tokens' probabilities multiplied: 0 is certain. A text is not taken to end there,
     /// and an empty one is certain. Later calls give what they would have given without this one.
+    /// `go_on` is asked several times a second.
     ///
     /// # Errors
-    /// [`crate::base::error::ErrorKind::TooLong`] if the prompt leaves no room in the context.
-    fn score(&mut self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f64>>;
+    /// [`crate::base::error::ErrorKind::TooLong`] if the prompt leaves no room in the context,
+    /// [`crate::base::error::ErrorKind::Interrupted`] if `go_on` breaks it off.
+    fn score(
+        &mut self,
+        prompt: &Prompt,
+        continuations: &[&str],
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<f64>>;
 }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{Library, Sql};
 use crate::base::Fingerprint;
 use crate::base::error::Result;
+use crate::infer::details::{Details, Kind};
 
 impl Library {
     /// The cached vectors of texts, in their order; `None` where a text has not been embedded by
@@ -59,6 +60,58 @@ impl Library {
         })
     }
 
+    /// The details of texts, in their order; `None` where they have not been made by this model.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn cached_details(
+        &self,
+        model: &Fingerprint,
+        kind: Kind,
+        texts: &[&str],
+    ) -> Result<Vec<Option<Details>>> {
+        let model = of_details(model, kind);
+        self.read("cannot be read (details)", |tx| {
+            let mut statement = tx.prepare_cached(
+                "SELECT details FROM details WHERE fingerprint = ?1 AND text_hash = ?2",
+            )?;
+            texts
+                .iter()
+                .map(|text| {
+                    let details = statement
+                        .query_row(params![model, text_hash(text)], |row| {
+                            row.get_ref(0)?.as_blob().map(Details::from_bytes).map_err(Into::into)
+                        })
+                        .optional()?;
+                    Ok(details.flatten())
+                })
+                .collect::<Sql<Vec<_>>>()
+        })
+    }
+
+    /// Keeps details, all or none.
+    ///
+    /// # Errors
+    /// If the library can't be written.
+    pub fn cache_details<'a>(
+        &self,
+        model: &Fingerprint,
+        kind: Kind,
+        details: impl IntoIterator<Item = (&'a str, &'a Details)>,
+    ) -> Result<()> {
+        let model = of_details(model, kind);
+        self.write("cannot be written (details)", |tx| {
+            let mut statement = tx.prepare_cached(
+                "INSERT OR REPLACE INTO details (text_hash, fingerprint, details)
+                 VALUES (?1, ?2, ?3)",
+            )?;
+            for (text, details) in details {
+                statement.execute(params![text_hash(text), model, details.to_bytes()])?;
+            }
+            Ok(())
+        })
+    }
+
     /// How many vectors are cached, of all models.
     ///
     /// # Errors
@@ -68,6 +121,13 @@ impl Library {
             tx.query_row("SELECT count(*) FROM vectors", [], |row| super::count(row, 0))
         })
     }
+}
+
+/// What details are stored under.
+fn of_details(model: &Fingerprint, kind: Kind) -> String {
+    let mut model = model.clone();
+    model.0.insert("details".to_owned(), kind.name().to_owned());
+    model.short()
 }
 
 pub(super) fn text_hash(text: &str) -> [u8; 32] {

@@ -95,7 +95,7 @@ mod tests {
             range: 0..1,
             text: "x".into(),
             score: dense.or(sparse).unwrap_or(0.0),
-            scores: Scores { dense, sparse },
+            scores: Scores { dense, sparse, late: None },
         }
     }
 
@@ -112,7 +112,7 @@ mod tests {
         let ids: Vec<u128> = fused.iter().map(|hit| hit.chunk_id.0.as_u128()).collect();
         assert_eq!(ids, [2, 1, 3]);
         assert!((fused[0].score - (2.0 / 62.0 + 1.0 / 61.0)).abs() < 1e-6);
-        assert_eq!(fused[0].scores, Scores { dense: Some(0.8), sparse: Some(7.0) });
+        assert_eq!(fused[0].scores, Scores { dense: Some(0.8), sparse: Some(7.0), late: None });
     }
 
     fn lists() -> impl Strategy<Value = (Vec<Hit>, Vec<Hit>)> {

@@ -5,18 +5,22 @@
 
 mod cut;
 mod fuse;
+mod late;
 mod passages;
+mod sentences;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{Filter, Hit};
+use crate::base::{Filter, Hit, SparseVector};
 use crate::index::Opened;
-use crate::infer::{Embedder, Purpose};
+use crate::infer::{Embedder, Embedding, Purpose};
 
-pub use cut::{cut, score};
+pub use cut::cut;
 pub use fuse::fuse;
-pub use passages::{Passage, PassageBudget, Passages, grow};
+pub use late::{Asked, Look};
+pub use passages::{Passage, join};
+pub use sentences::{Scored, covered, matching, matching_words, score};
 
 /// How the two searches become one list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,8 @@ pub struct RetrievalOptions {
     /// Hits of each list that are fused and so ranked, whatever number of hits is asked for; further
     /// ones stand behind them.
     pub candidates: usize,
+    /// The first hits, so many, are ranked anew by how their tokens and sentences match; 0: none.
+    pub rerank: usize,
 }
 
 impl Default for RetrievalOptions {
@@ -58,6 +64,7 @@ impl Default for RetrievalOptions {
             bm25_weight: 1.0,
             rrf_k: 60.0,
             candidates: 50,
+            rerank: 30,
         }
     }
 }
@@ -97,35 +104,60 @@ pub struct Retrieved {
     /// The highest cosine of any chunk that passes the filter, −1 to 1, however hits were fused;
     /// `None` if none passes.
     pub best_cosine: Option<f32>,
+    /// The question's terms with their inverse document frequencies, also those that no chunk has.
+    pub terms: SparseVector,
+    /// The question as it was embedded.
+    pub embedding: Embedding,
+}
+
+/// What a search looks in.
+pub struct Place<'a> {
+    /// The chunks.
+    pub index: &'a Opened,
+    /// What embeds the question.
+    pub embedder: &'a dyn Embedder,
+    /// The details of hits.
+    pub look: Look<'a>,
 }
 
 /// The best `limit` hits for a question. The first of them are the same for every limit.
 ///
 /// # Errors
 /// If the question can't be asked ([`check_question`]) or is over the embedder's token limit, or
-/// the embedder or the index fails. A failed search is never replaced by the other one.
+/// the embedder, the index or `look` fails. A failed search is never replaced by the other one.
 pub fn search(
-    index: &Opened,
-    embedder: &dyn Embedder,
+    place: &Place<'_>,
     question: &str,
     filter: &Filter,
     options: &RetrievalOptions,
     limit: usize,
 ) -> Result<Retrieved> {
     let question = check_question(question)?;
-    let vector = embedder.embed(&[question], Purpose::Query)?.pop().unwrap_or_default();
+    let Place { index, embedder, look } = place;
+    let embedding =
+        embedder.embed_tokens(&[question], Purpose::Query)?.pop().unwrap_or_default();
     let lists = |count: usize| -> Result<(Vec<Hit>, Vec<Hit>)> {
-        Ok((index.dense(&vector, filter, count)?, index.terms(question, filter, count)?))
+        let dense = index.dense(&embedding.vector, filter, count)?;
+        Ok((dense, index.terms(question, filter, count)?))
     };
     let (dense, sparse) = lists(options.candidates.max(1))?;
-    let best_cosine = dense.first().map(|hit| hit.score);
-    let mut hits = fuse(&dense, &sparse, options);
-    if limit > hits.len() && limit > options.candidates {
-        let (dense, sparse) = lists(limit)?;
-        hits = fuse::extend(hits, fuse(&dense, &sparse, options));
+    let mut found = Retrieved {
+        hits: fuse(&dense, &sparse, options),
+        best_cosine: dense.first().map(|hit| hit.score),
+        terms: index.rarity(question),
+        embedding: Embedding::default(),
+    };
+    if options.rerank > 0 {
+        let asked = Asked::new(question, &embedding, &found);
+        late::rank(&mut found.hits, options.rerank, &asked, look)?;
     }
-    hits.truncate(limit);
-    Ok(Retrieved { hits, best_cosine })
+    if limit > found.hits.len() && limit > options.candidates {
+        let (dense, sparse) = lists(limit)?;
+        found.hits = fuse::extend(found.hits, fuse(&dense, &sparse, options));
+    }
+    found.hits.truncate(limit);
+    found.embedding = embedding;
+    Ok(found)
 }
 
 #[cfg(test)]

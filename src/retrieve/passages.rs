@@ -1,4 +1,4 @@
-//! Hits → passages, within a budget of the LLM's tokens. Pure but for the documents' look-up.
+//! Hits → passages. Pure but for the documents' look-up.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -6,9 +6,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, ErrorKind, Result, Step};
-use crate::base::{ArticleId, ArticleMeta, Document, DocumentId, Hit};
+use crate::base::{ArticleMeta, Document, DocumentId, Hit};
 
-/// What an answer may rest on: a chunk grown to its section, or as much of it as the budget allows.
+/// What an answer may rest on: a chunk, or several that follow each other in one section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Passage {
     /// Its number in prompt and answer, from 1.
@@ -44,148 +44,89 @@ impl Passage {
     }
 }
 
-/// Passages, and how much did not fit.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Passages {
-    /// Best first.
-    pub passages: Vec<Passage>,
-    /// Hits that the budget left out.
-    pub left_out: usize,
-    /// Tokens of all passages' texts.
-    pub tokens: usize,
-}
-
-/// Limits of the passages.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PassageBudget {
-    /// Passages at the most.
-    pub passages: usize,
-    /// Tokens of all passages' texts, by the LLM's count.
-    pub tokens: usize,
-    /// Tokens of one passage: a longer section is shown as its best part.
-    pub passage_tokens: usize,
-}
-
-/// Hits grown to their sections, best first, until the budget is used; hits of one section become
-/// one passage. A section over `passage_tokens` is shown as the hit and as many of its neighbouring
-/// blocks as fit; its hits outside of that count as left out.
+/// Hits as passages, in the order of their best hits; those that follow each other in one section are
+/// one passage.
 ///
 /// # Errors
-/// If a document can't be had or is not what the index was made from, or the tokenizer fails.
-pub fn grow(
+/// If a document can't be had or is not what the index was made from.
+pub fn join(
     hits: &[Hit],
-    budget: &PassageBudget,
     document: &dyn Fn(&DocumentId) -> Result<Document>,
-    count: &dyn Fn(&str) -> Result<usize>,
-) -> Result<Passages> {
+) -> Result<Vec<Passage>> {
     let mut documents: HashMap<DocumentId, Document> = HashMap::new();
-    // What is shown of each section that has been looked at: nothing, if it did not fit.
-    let mut shown: HashMap<(ArticleId, usize), Option<Range<usize>>> = HashMap::new();
-    let mut grown = Passages::default();
-    for hit in hits {
-        let place = (hit.article.id.clone(), hit.section);
-        if let Some(range) = shown.get(&place) {
-            let is_shown = range
-                .as_ref()
-                .is_some_and(|range| range.start <= hit.range.start && hit.range.end <= range.end);
-            grown.left_out += usize::from(!is_shown);
-            continue;
-        }
-        if grown.passages.len() >= budget.passages || grown.tokens >= budget.tokens {
-            shown.insert(place, None);
-            grown.left_out += 1;
-            continue;
-        }
+    // Each passage with the place of its best hit.
+    let mut passages: Vec<(usize, Passage)> = Vec::new();
+    for (rank, hit) in hits.iter().enumerate() {
         if !documents.contains_key(&hit.document) {
             documents.insert(hit.document.clone(), document(&hit.document)?);
         }
         let Some(document) = documents.get(&hit.document) else { continue };
-        let room = budget.passage_tokens.min(budget.tokens - grown.tokens);
-        let Some((range, tokens)) = window(document, hit, room, count)? else {
-            shown.insert(place, None);
-            grown.left_out += 1;
-            continue;
-        };
-        shown.insert(place, Some(range.clone()));
-        grown.tokens += tokens;
-        grown.passages.push(Passage {
-            n: grown.passages.len() + 1,
+        check(document, hit)?;
+        let (mut rank, mut range, mut score) = (rank, hit.range.clone(), hit.score);
+        // What lies on either side becomes part of it.
+        passages.retain(|(other_rank, other)| {
+            let is_beside = other.document == hit.document
+                && other.section == hit.section
+                && touches(&document.text, &other.range, &range);
+            if is_beside {
+                range = range.start.min(other.range.start)..range.end.max(other.range.end);
+                rank = rank.min(*other_rank);
+                score = score.max(other.score);
+            }
+            !is_beside
+        });
+        let text = document.text.get(range.clone()).ok_or_else(|| stale(hit))?;
+        let passage = Passage {
+            n: 0,
             article: hit.article.clone(),
             revision: hit.revision,
             document: hit.document.clone(),
             section: hit.section,
             heading_path: hit.heading_path.clone(),
-            text: document.text[range.clone()].to_owned(),
+            text: text.to_owned(),
             shown: vec![range.clone()],
             range,
-            score: hit.score,
-        });
+            score,
+        };
+        passages.push((rank, passage));
     }
-    Ok(grown)
+    passages.sort_by_key(|(rank, _)| *rank);
+    let numbered = passages.into_iter().zip(1..);
+    Ok(numbered.map(|((_, passage), n)| Passage { n, ..passage }).collect())
 }
 
-/// The widest range around a hit, within its section and `room` tokens, on block borders; `None`
-/// if not even the hit's own chunk fits.
-fn window(
-    document: &Document,
-    hit: &Hit,
-    room: usize,
-    count: &dyn Fn(&str) -> Result<usize>,
-) -> Result<Option<(Range<usize>, usize)>> {
-    let text_of = |range: &Range<usize>| document.text.get(range.clone());
-    let stale = || {
-        Error::new(
-            ErrorKind::Index,
-            format!(
-                "bytes {}–{} of document {} (\"{}\") are not the text that was indexed",
-                hit.range.start, hit.range.end, hit.document, hit.article.title
-            ),
-        )
-        .step(Step::Rebuild)
-    };
+/// Whether nothing but white space lies between two ranges.
+fn touches(text: &str, a: &Range<usize>, b: &Range<usize>) -> bool {
+    let (first, second) = if a.start <= b.start { (a, b) } else { (b, a) };
+    match text.get(first.end..second.start) {
+        Some(between) => between.trim().is_empty(),
+        None => first.end >= second.start,
+    }
+}
+
+/// An error if a hit's range is not the hit's text.
+fn check(document: &Document, hit: &Hit) -> Result<()> {
+    let own = document.text.get(hit.range.clone()).ok_or_else(|| stale(hit))?;
     // A chunk's text is that of its range, behind the header of its table if it repeats one.
-    let own = text_of(&hit.range).ok_or_else(stale)?;
-    if !hit.text.ends_with(own.trim_end()) {
-        return Err(stale());
-    }
-    let section = document.sections.get(hit.section).ok_or_else(stale)?.range.clone();
-    let tokens = count(text_of(&section).ok_or_else(stale)?)?;
-    if tokens <= room {
-        return Ok(Some((section, tokens)));
-    }
-    let mut range = hit.range.clone();
-    let mut tokens = count(text_of(&range).ok_or_else(stale)?)?;
-    if tokens > room {
-        return Ok(None);
-    }
-    let blocks: Vec<&Range<usize>> = document
-        .blocks
-        .iter()
-        .filter(|block| block.section == hit.section)
-        .map(|block| &block.range)
-        .collect();
-    loop {
-        let after = blocks.iter().find(|block| block.end > range.end).map(|b| range.start..b.end);
-        let before =
-            blocks.iter().rev().find(|block| block.start < range.start).map(|b| b.start..range.end);
-        let mut widened = false;
-        for wider in [after, before].into_iter().flatten() {
-            let wider = wider.start.min(range.start)..wider.end.max(range.end);
-            let wider_tokens = count(text_of(&wider).ok_or_else(stale)?)?;
-            if wider_tokens <= room {
-                (range, tokens, widened) = (wider, wider_tokens, true);
-            }
-        }
-        if !widened {
-            return Ok(Some((range, tokens)));
-        }
-    }
+    let is_its = hit.text.ends_with(own.trim_end()) && hit.section < document.sections.len();
+    if is_its { Ok(()) } else { Err(stale(hit)) }
+}
+
+fn stale(hit: &Hit) -> Error {
+    Error::new(
+        ErrorKind::Index,
+        format!(
+            "bytes {}–{} of document {} (\"{}\") are not the text that was indexed",
+            hit.range.start, hit.range.end, hit.document, hit.article.title
+        ),
+    )
+    .step(Step::Rebuild)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::base::{Block, BlockKind, ChunkId, Scores, Section, SourceId};
+    use crate::base::{ArticleId, Block, BlockKind, ChunkId, Scores, Section, SourceId};
 
     /// A passage that stands at a byte of its document.
     pub(in crate::retrieve) fn passage(n: usize, at: usize, text: &str) -> Passage {
@@ -253,36 +194,31 @@ pub(super) mod tests {
         }
     }
 
-    fn words(text: &str) -> Result<usize> {
-        Ok(text.split_whitespace().count())
-    }
-
-    fn grown(document: &Document, hits: &[Hit], passage_tokens: usize) -> Result<Passages> {
-        let budget = PassageBudget { passages: 4, tokens: 100, passage_tokens };
-        grow(hits, &budget, &|_| Ok(document.clone()), &words)
+    fn joined(document: &Document, hits: &[Hit]) -> Result<Vec<Passage>> {
+        join(hits, &|_| Ok(document.clone()))
     }
 
     #[test]
-    fn hits_outside_of_what_is_shown_of_their_section_count_as_left_out() {
+    fn chunks_that_follow_each_other_are_one_passage_at_the_best_of_their_places() {
         let document = document(&["keel", "mast", "sail", "oar", "rudder", "anchor"]);
-        let hits = [hit(&document, 1), hit(&document, 2), hit(&document, 5)];
-        let whole = grown(&document, &hits, 50).unwrap();
-        assert_eq!((whole.passages.len(), whole.left_out), (1, 0));
-        let cut = grown(&document, &hits, 3).unwrap();
-        assert_eq!(cut.passages[0].text, "keel\n\nmast\n\nsail");
-        assert_eq!((cut.passages.len(), cut.left_out), (1, 1));
+        let hits = [5, 0, 2, 1].map(|block| hit(&document, block));
+        let passages = joined(&document, &hits).unwrap();
+        let shown: Vec<(usize, &str)> =
+            passages.iter().map(|passage| (passage.n, passage.text.as_str())).collect();
+        assert_eq!(shown, [(1, "anchor"), (2, "keel\n\nmast\n\nsail")]);
+        assert_eq!(passages[1].shown, [passages[1].range.clone()]);
     }
 
     #[test]
     fn a_range_that_is_not_the_hits_text_is_an_error_that_names_it() {
         let indexed = document(&["keel", "mast"]);
         let other = document(&["oars", "hull"]);
-        let error = grown(&other, &[hit(&indexed, 1)], 50).unwrap_err();
+        let error = joined(&other, &[hit(&indexed, 1)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Index);
         for part in ["6–10", "d0c", "Boats"] {
             assert!(error.to_string().contains(part), "{error}");
         }
         let shorter = document(&["keel"]);
-        assert!(grown(&shorter, &[hit(&indexed, 1)], 50).is_err());
+        assert!(joined(&shorter, &[hit(&indexed, 1)]).is_err());
     }
 }

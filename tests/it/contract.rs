@@ -165,8 +165,12 @@ fn generator_contract(generator: &mut dyn Generator) {
     let error =
         generator.generate(&long, &sampling, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLong);
-    let error = generator.score(&long, &[" Tuesday"]).unwrap_err();
+    let error = generator.score(&long, &[" Tuesday"], &mut go_on).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLong);
+}
+
+fn go_on() -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// What an LLM would say is what it scores highest, and to be asked for scores changes nothing.
@@ -176,13 +180,13 @@ fn scores_contract(generator: &mut dyn Generator, question: &Prompt, sampling: &
     };
     let before = generate(generator);
     let texts = [" Friday", " Tuesday", " steam", " Tuesday", "", " Tuesday, Wednesday"];
-    let scores = generator.score(question, &texts).unwrap();
+    let scores = generator.score(question, &texts, &mut go_on).unwrap();
     assert!(scores.iter().all(|score| *score <= 0.0 && score.is_finite()), "{scores:?}");
     assert!(scores[1] > scores[0] && scores[1] > scores[2], "{scores:?}");
     assert!(scores[1].exp() + scores[0].exp() + scores[2].exp() <= 1.0, "{scores:?}");
     assert_eq!((scores[3], scores[4]), (scores[1], 0.0));
     assert!(scores[5] < scores[1], "{scores:?}");
-    assert_eq!(generator.score(question, &[]).unwrap(), [0f64; 0]);
+    assert_eq!(generator.score(question, &[], &mut go_on).unwrap(), [0f64; 0]);
     assert_eq!(generate(generator), before);
 }
 

@@ -14,7 +14,7 @@ use wellread::document::terms::{self, Terms};
 use wellread::index::edge::EdgeOptions;
 use wellread::index::server::ServerOptions;
 use wellread::index::{Built, Index, Opened, Work};
-use wellread::infer::{Embedder, Purpose};
+use wellread::infer::{Embedder, Embedding, Purpose, Token};
 use wellread::library::{Found, Item, Library};
 use wellread::source::fetch::{Cursor, SourceKind};
 
@@ -54,6 +54,15 @@ impl Embedder for Words {
         self.embedded.fetch_add(texts.len(), Ordering::Relaxed);
         let shift = usize::from(self.is_other.load(Ordering::Relaxed));
         Ok(texts.iter().map(|text| vector(text, shift)).collect())
+    }
+
+    fn embed_tokens(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Embedding>> {
+        let vectors = self.embed(texts, purpose)?;
+        let each = |(vector, text): (Vec<f32>, &&str)| {
+            let token = Token { range: 0..text.len(), state: vector.clone() };
+            Embedding { vector, tokens: vec![token] }
+        };
+        Ok(vectors.into_iter().zip(texts).map(each).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use wellread::index::server::{Server, ServerOptions, ServerStore};
 use wellread::index::store::Shape;
 use wellread::index::{Index, Opened};
 use wellread::infer::Embedder;
-use wellread::retrieve::{self, RetrievalOptions};
+use wellread::retrieve::{self, Place, RetrievalOptions};
 
 use crate::qdrant::QdrantServer;
 use crate::support::*;
@@ -38,8 +38,9 @@ fn index_of(wellread: &Wellread, server: Option<(&str, &str)>) -> Index {
 }
 
 fn search(index: &Opened, embedder: &dyn Embedder, question: &str) -> Vec<Hit> {
-    let (filter, retrieval) = (Filter::default(), RetrievalOptions::default());
-    retrieve::search(index, embedder, question, &filter, &retrieval, 10).unwrap().hits
+    let retrieval = RetrievalOptions { rerank: 0, ..RetrievalOptions::default() };
+    let place = Place { index, embedder, look: &|_, _| Ok(vec![]) };
+    retrieve::search(&place, question, &Filter::default(), &retrieval, 10).unwrap().hits
 }
 
 fn agree(embedded: &[Hit], server: &[Hit], question: &str) {

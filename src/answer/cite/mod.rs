@@ -304,16 +304,32 @@ fn contradicts(claim: &Claim, window: &[PreparedSentence<'_>]) -> bool {
     })
 }
 
-fn prepare(passage: &Passage) -> Prepared<'_> {
-    let context = format!("{} {}", passage.article.title, passage.heading_path.join(" "));
+/// Title, headings, authors, date and text of a passage.
+pub(super) fn everything(passage: &Passage) -> String {
     let date = passage.article.published.map(|at| at.strftime("%Y-%m-%d %B").to_string());
-    let all = format!(
-        "{} {} {} {}",
-        context,
+    format!(
+        "{} {} {} {} {}",
+        passage.article.title,
+        passage.heading_path.join(" "),
         passage.article.authors.join(" "),
         date.unwrap_or_default(),
         passage.text
-    );
+    )
+}
+
+/// The names in a question, in the form in which they are compared.
+pub(super) fn asked_names(question: &str) -> Vec<String> {
+    names(question).into_iter().filter(|name| !names_the_text(name)).collect()
+}
+
+/// All words of a text in the form in which names are compared.
+pub(super) fn name_keys(text: &str) -> HashSet<String> {
+    words(text).map(|word| name_key(&word)).collect()
+}
+
+fn prepare(passage: &Passage) -> Prepared<'_> {
+    let context = format!("{} {}", passage.article.title, passage.heading_path.join(" "));
+    let all = everything(passage);
     let mut at = 0;
     let sentences = passage
         .text
@@ -329,7 +345,7 @@ fn prepare(passage: &Passage) -> Prepared<'_> {
         n: passage.n,
         offset: passage.range.start,
         figures: figures(&all).into_iter().map(|(figure, _)| figure).collect(),
-        names: words(&all).map(|word| name_key(&word)).collect(),
+        names: name_keys(&all),
         denies: words(&context).any(|word| is_negation(&word)),
         context: terms(&context),
         sentences,

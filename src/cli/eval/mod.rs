@@ -1,4 +1,4 @@
-//! `eval run | check | compare | judge | canaries | list | show | import | generate`.
+//! `eval run | check | compare | judge | calibrate | canaries | list | show | import | generate`.
 
 mod canaries;
 mod gate;
@@ -37,6 +37,7 @@ pub(super) fn run(app: &App<'_>, command: &EvalCommand) -> Result<Outcome> {
         }
         EvalCommand::Generate(args) => sets::generate(app, args),
         EvalCommand::Canaries(args) => canaries::run(app, args),
+        EvalCommand::Calibrate(args) => runs::calibrate(app, args),
     }
 }
 

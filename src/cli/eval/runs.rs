@@ -9,12 +9,12 @@ use super::super::app::App;
 use super::{QUESTIONS, eval_folder, runs_folder, table};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{files, hex};
-use crate::cli::args::{EvalCompare, EvalJudge, EvalShow};
+use crate::cli::args::{EvalCalibrate, EvalCompare, EvalJudge, EvalShow};
 use crate::cli::ui::styles;
 use crate::eval::compare::{self, Change};
 use crate::eval::score::Summary;
 use crate::eval::set::Question;
-use crate::eval::{judge, report, run, stats};
+use crate::eval::{calibrate, judge, report, run, stats};
 
 /// The folder of a run by its path or its name.
 fn find_run(app: &App<'_>, name: &str) -> Result<PathBuf> {
@@ -62,6 +62,27 @@ pub(super) fn compare(app: &App<'_>, args: &EvalCompare) -> Result<Outcome> {
     }
     let worse = rows.iter().any(|row| row.verdict == Change::Worse);
     Ok(if worse && args.fail_on_regression { Outcome::No } else { Outcome::Done })
+}
+
+pub(super) fn calibrate(app: &App<'_>, args: &EvalCalibrate) -> Result<Outcome> {
+    let mut runs = Vec::new();
+    for name in &args.runs {
+        let path = find_run(app, name)?;
+        complete(&path)?;
+        runs.push(run::read_results(&path)?);
+    }
+    let examples = calibrate::examples(&runs);
+    if examples.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "the LLM was asked for no question of these runs")
+            .hint("calibrate runs with answers: wellread eval run SET --set answer.caution=off"));
+    }
+    let found = calibrate::calibrate(&examples, !args.no_verdict);
+    if app.json {
+        app.ui.json(&found)?;
+    } else {
+        app.ui.result(&calibrate::table(&found))?;
+    }
+    Ok(Outcome::Done)
 }
 
 pub(super) fn judge(app: &App<'_>, args: &EvalJudge) -> Result<Outcome> {

@@ -145,6 +145,24 @@ pub fn split(
     Ok(chunks)
 }
 
+/// What is embedded of a chunk by itself: title and heading path, then its text; no overlap. The same
+/// as [`Chunk::embedded_text`] where nothing overlaps.
+///
+/// # Errors
+/// If the tokenizer fails.
+pub fn embedded_text(
+    title: &str,
+    headings: &[String],
+    text: &str,
+    options: &ChunkOptions,
+    limit: usize,
+    count: Count<'_>,
+) -> Result<String> {
+    let max = options.max_tokens.min(limit);
+    let path = fit_path(path_text(title, headings, options.heading_path), max / 2, count)?;
+    Ok(if path.is_empty() { text.to_owned() } else { format!("{path}\n{text}") })
+}
+
 #[derive(Clone, Copy)]
 struct Room {
     max: usize,

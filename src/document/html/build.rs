@@ -155,6 +155,10 @@ impl<'a> Builder<'a> {
             self.buffer.push_str(text);
             return;
         }
+        let (text, sheets) = remove::without_style_sheets(text);
+        for sheet in sheets {
+            self.removed("style sheet", &sheet);
+        }
         // White space is collapsed as it comes: the buffer stays as small as the text.
         for character in text.chars() {
             if character.is_whitespace() && character != '\u{a0}' {

@@ -1,5 +1,7 @@
 //! Which elements are left out, and why. Pure.
 
+use std::borrow::Cow;
+
 use scraper::ElementRef;
 
 use super::CleanOptions;
@@ -35,6 +37,31 @@ pub(super) fn reason(element: ElementRef<'_>, options: &CleanOptions) -> Option<
         .any(|inner| matches!(inner.value().name(), "h1" | "h2" | "h3" | "pre" | "table"));
     let length: usize = element.text().map(|text| text.trim().len()).sum();
     (!holds_content && length <= 600).then_some(reason)
+}
+
+/// A text without the style sheets in it that stand between comment marks, as some editors paste them,
+/// and how each of those begins.
+pub(super) fn without_style_sheets(text: &str) -> (Cow<'_, str>, Vec<String>) {
+    /// What is shorter may be an example of a comment.
+    const SHORTEST: usize = 200;
+    let mut sheets = Vec::new();
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, comment)) = rest.split_once("<!--") {
+        let Some((inside, after)) = comment.split_once("-->") else { break };
+        kept.push_str(before);
+        if inside.len() >= SHORTEST && inside.contains('{') && inside.contains('}') {
+            sheets.push(format!("{}…", &inside[..inside.floor_char_boundary(SHORTEST)]));
+        } else {
+            kept.push_str(&rest[before.len()..rest.len() - after.len()]);
+        }
+        rest = after;
+    }
+    if sheets.is_empty() {
+        return (Cow::Borrowed(text), sheets);
+    }
+    kept.push_str(rest);
+    (Cow::Owned(kept), sheets)
 }
 
 fn by_class(element: ElementRef<'_>) -> Option<&'static str> {

@@ -203,3 +203,13 @@ proptest! {
         prop_assert_eq!(gone == 0, set.among(&keys).0.is_empty());
     }
 }
+
+#[test]
+fn a_style_sheet_that_was_pasted_as_text_goes_and_a_comment_that_is_shown_stays() {
+    let sheet = "@font-face { font-family: \"wf\"; } .ms-font-su { color: #333; } ".repeat(5);
+    let html = format!("<p>Book early.&lt;!--{sheet}--&gt; It fills up. Write &lt;!-- more --&gt; there.</p>");
+    let document = document(&Content::Html(html), &CleanOptions::default());
+    assert_eq!(document.text, "Book early. It fills up. Write <!-- more --> there.");
+    assert_eq!(document.removed[0].reason, "style sheet");
+    assert!(document.removed[0].text.starts_with("@font-face"));
+}

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_transformers::models::bert::Config;
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use crate::base::Fingerprint;
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::compute::{Pool, math};
-use crate::infer::{Embedder, Purpose};
+use crate::infer::{Embedder, Embedding, Purpose, Token};
 use crate::models::Pooling;
 
 use kept::Kept;
@@ -149,33 +149,83 @@ impl BertEmbedder {
             }
         };
         self.kept.get_or(text, || {
-            let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| {
-                Error::new(ErrorKind::Model, format!("the tokenizer of {} failed", self.spec.name))
-                    .caused_by(error.to_string())
-            })?;
-            Ok(encoding.get_ids().to_vec())
+            let encoding = self.tokenizer.encode_fast(text, true);
+            Ok(encoding.map_err(|error| self.tokenizer_failed(&error))?.get_ids().to_vec())
         })
     }
-}
 
-/// One vector of length 1 for each text: the mean of its hidden states, or the first.
+    /// A text's tokens with their bytes of it.
+    fn encode(&self, text: &str) -> Result<Encoding> {
+        self.tokenizer.encode(text, true).map_err(|error| self.tokenizer_failed(&error))
+    }
+
+    fn tokenizer_failed(&self, error: &tokenizers::Error) -> Error {
+        Error::new(ErrorKind::Model, format!("the tokenizer of {} failed", self.spec.name))
+            .caused_by(error.to_string())
+    }
+
+    /// Vectors of texts, with their states if they are wanted; see [`vectors`].
+    fn run(
+        &self,
+        texts: &[&str],
+        purpose: Purpose,
+        with_states: bool,
+    ) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        let mut tokens = Vec::with_capacity(texts.len());
+        for text in texts {
+            let ids = self.tokens(text, purpose)?;
+            if ids.len() > self.spec.max_tokens {
+                return Err(Error::new(
+                    ErrorKind::TooLong,
+                    format!(
+                        "a text has {} tokens, and {} takes at most {}: \"{}…\"",
+                        ids.len(),
+                        self.spec.name,
+                        self.spec.max_tokens,
+                        text.chars().take(60).collect::<String>()
+                    ),
+                )
+                .hint("ask a shorter question; nothing is cut off unseen"));
+            }
+            tokens.push(ids);
+        }
+        let batches = batches(tokens, self.pool.threads());
+        let (model, pooling) = (Arc::clone(&self.model), self.spec.pooling);
+        let done = self.pool.map(batches, move |texts| {
+            vectors(&model, &texts, pooling, with_states)
+        });
+        let mut vectors = Vec::with_capacity(texts.len());
+        for outcome in done {
+            vectors.extend(outcome.map_err(|error| {
+                Error::new(ErrorKind::Model, format!("{} failed", self.spec.name))
+                    .caused_by(error.to_string())
+            })?);
+        }
+        Ok(vectors)
+    }}
+
+/// One vector of length 1 for each text: the mean of its hidden states, or the first. With them the
+/// states themselves, `[tokens, hidden]` for each text, if they are wanted.
 fn vectors(
     model: &Bert,
     texts: &[Arc<[u32]>],
     pooling: Pooling,
-) -> candle_core::Result<Vec<Vec<f32>>> {
+    with_states: bool,
+) -> candle_core::Result<Vec<(Vec<f32>, Vec<f32>)>> {
     let states = model.forward(texts)?;
-    let mut rows = states.chunks_exact(model.hidden());
+    let mut rest = states.as_slice();
     let vectors = texts.iter().map(|text| {
+        let (own, others) = rest.split_at(text.len() * model.hidden());
+        rest = others;
         let mut vector = vec![0f32; model.hidden()];
-        for (at, row) in rows.by_ref().take(text.len()).enumerate() {
+        for (at, row) in own.chunks_exact(model.hidden()).enumerate() {
             if at == 0 || pooling == Pooling::Mean {
                 vector.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
             }
         }
         // Dividing a sum by its count changes nothing once its length is 1.
         math::normalize(&mut vector);
-        vector
+        (vector, if with_states { own.to_vec() } else { Vec::new() })
     });
     Ok(vectors.collect())
 }
@@ -209,35 +259,28 @@ impl Embedder for BertEmbedder {
     }
 
     fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>> {
-        let mut tokens = Vec::with_capacity(texts.len());
-        for text in texts {
-            let ids = self.tokens(text, purpose)?;
-            if ids.len() > self.spec.max_tokens {
-                return Err(Error::new(
-                    ErrorKind::TooLong,
-                    format!(
-                        "a text has {} tokens, and {} takes at most {}: \"{}…\"",
-                        ids.len(),
-                        self.spec.name,
-                        self.spec.max_tokens,
-                        text.chars().take(60).collect::<String>()
-                    ),
-                )
-                .hint("ask a shorter question; nothing is cut off unseen"));
-            }
-            tokens.push(ids);
-        }
-        let batches = batches(tokens, self.pool.threads());
-        let (model, pooling) = (Arc::clone(&self.model), self.spec.pooling);
-        let done = self.pool.map(batches, move |texts| vectors(&model, &texts, pooling));
-        let mut vectors = Vec::with_capacity(texts.len());
-        for outcome in done {
-            vectors.extend(outcome.map_err(|error| {
-                Error::new(ErrorKind::Model, format!("{} failed", self.spec.name))
-                    .caused_by(error.to_string())
-            })?);
-        }
-        Ok(vectors)
+        let done = self.run(texts, purpose, false)?;
+        Ok(done.into_iter().map(|(vector, _)| vector).collect())
+    }
+
+    fn embed_tokens(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Embedding>> {
+        let done = self.run(texts, purpose, true)?;
+        let prefix = self.prefix(purpose);
+        let each = |((vector, states), text): ((Vec<f32>, Vec<f32>), &&str)| {
+            let whole = format!("{prefix}{text}");
+            let encoding = self.encode(&whole)?;
+            let places = encoding.get_offsets().iter().zip(encoding.get_special_tokens_mask());
+            let tokens = places.zip(states.chunks_exact(self.spec.dimensions)).filter_map(
+                |((&(start, end), special), state)| {
+                    let range = start.checked_sub(prefix.len())?..end.checked_sub(prefix.len())?;
+                    let mut state = state.to_vec();
+                    math::normalize(&mut state);
+                    (*special == 0).then_some(Token { range, state })
+                },
+            );
+            Ok(Embedding { vector, tokens: tokens.collect() })
+        };
+        done.into_iter().zip(texts).map(each).collect()
     }
 }
 

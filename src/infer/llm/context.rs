@@ -6,9 +6,11 @@ use std::ops::ControlFlow;
 use super::transformer::Transformer;
 use crate::base::error::{Error, ErrorKind, Result};
 
-/// Tokens of a prompt that go through the model at once. Between two such pieces the user is heard,
-/// which must not take long on a slow machine; larger ones are no quicker.
+/// Tokens of a prompt that go through the model at once; larger pieces are no quicker.
 pub(super) const PREFILL: usize = 32;
+
+/// Says whether to go on; asked several times a second.
+pub(super) type GoOn<'a> = &'a mut dyn FnMut() -> ControlFlow<()>;
 
 /// What generating asks of a model; a test has one whose scores it knows.
 pub(super) trait Model {
@@ -16,8 +18,13 @@ pub(super) trait Model {
     fn len(&self) -> usize;
     /// Forgets the positions from `len` on.
     fn truncate(&mut self, len: usize);
-    /// Scores after the last of `tokens`, `[vocabulary]`.
-    fn forward(&mut self, tokens: &[u32]) -> candle_core::Result<Vec<f32>>;
+    /// Scores after the last of `tokens`, `[vocabulary]`; `None` if `go_on` broke it off, and then the
+    /// model holds what it held before.
+    fn forward_while(
+        &mut self,
+        tokens: &[u32],
+        go_on: GoOn<'_>,
+    ) -> candle_core::Result<Option<Vec<f32>>>;
     /// Scores after each of `tokens`, `[tokens, vocabulary]`.
     fn forward_each(&mut self, tokens: &[u32]) -> candle_core::Result<Vec<f32>>;
     /// Keys and values of the first `len` positions.
@@ -35,8 +42,12 @@ impl Model for Transformer {
         Transformer::truncate(self, len);
     }
 
-    fn forward(&mut self, tokens: &[u32]) -> candle_core::Result<Vec<f32>> {
-        Transformer::forward(self, tokens)
+    fn forward_while(
+        &mut self,
+        tokens: &[u32],
+        go_on: GoOn<'_>,
+    ) -> candle_core::Result<Option<Vec<f32>>> {
+        Transformer::forward_while(self, tokens, go_on)
     }
 
     fn forward_each(&mut self, tokens: &[u32]) -> candle_core::Result<Vec<f32>> {
@@ -83,14 +94,14 @@ impl<M: Model> Context<'_, M> {
     }
 
     /// Makes the model hold `tokens` and nothing else, and gives the scores of the token after them;
-    /// `None` if it was broken off by `go_on`, which is asked before each piece.
+    /// `None` if it was broken off by `go_on`.
     ///
     /// # Errors
     /// If the model fails.
     pub(super) fn tell(
         &mut self,
         tokens: &[u32],
-        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+        go_on: GoOn<'_>,
     ) -> Result<Option<Vec<f32>>> {
         // The last token goes through the model in any case, for what comes after it.
         let held = self.holds(tokens).min(tokens.len().saturating_sub(1));
@@ -100,7 +111,8 @@ impl<M: Model> Context<'_, M> {
             if go_on().is_break() {
                 return Ok(None);
             }
-            scores = Some(self.forward(piece)?);
+            let Some(after) = self.forward_while(piece, go_on)? else { return Ok(None) };
+            scores = Some(after);
         }
         Ok(scores)
     }
@@ -110,7 +122,16 @@ impl<M: Model> Context<'_, M> {
     /// # Errors
     /// If the model fails; then everything is forgotten.
     pub(super) fn forward(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
-        self.run(tokens, M::forward)
+        let scores = self.forward_while(tokens, &mut || ControlFlow::Continue(()))?;
+        scores.ok_or_else(|| Error::new(ErrorKind::Bug, "a pass was broken off by nobody"))
+    }
+
+    /// The same, unless `go_on` breaks it off: then nothing is told.
+    ///
+    /// # Errors
+    /// As [`Context::forward`].
+    fn forward_while(&mut self, tokens: &[u32], go_on: GoOn<'_>) -> Result<Option<Vec<f32>>> {
+        self.run(tokens, |model, tokens| model.forward_while(tokens, go_on))
     }
 
     /// Scores of the token after each of `tokens`, `[tokens, vocabulary]`.
@@ -118,18 +139,21 @@ impl<M: Model> Context<'_, M> {
     /// # Errors
     /// As [`Context::forward`].
     pub(super) fn forward_each(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
-        self.run(tokens, M::forward_each)
+        let each = self.run(tokens, |model, tokens| model.forward_each(tokens).map(Some))?;
+        each.ok_or_else(|| Error::new(ErrorKind::Bug, "a pass was broken off by nobody"))
     }
 
     fn run(
         &mut self,
         tokens: &[u32],
-        forward: impl FnOnce(&mut M, &[u32]) -> candle_core::Result<Vec<f32>>,
-    ) -> Result<Vec<f32>> {
+        forward: impl FnOnce(&mut M, &[u32]) -> candle_core::Result<Option<Vec<f32>>>,
+    ) -> Result<Option<Vec<f32>>> {
         let mut told = std::mem::take(self.told);
         match forward(self.model, tokens) {
             Ok(scores) => {
-                told.extend_from_slice(tokens);
+                if scores.is_some() {
+                    told.extend_from_slice(tokens);
+                }
                 *self.told = told;
                 Ok(scores)
             }

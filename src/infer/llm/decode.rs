@@ -43,6 +43,7 @@ pub(super) fn generate<M: Model>(
     let mut drafter = is_guessing.then(|| Drafter::new(context.told));
     loop {
         let token = choice.of(&scores)?;
+        output.result.log_probability += log_share(&scores, token)?;
         if let Some(finish) = output.take(token)? {
             return output.end(finish);
         }
@@ -70,6 +71,7 @@ pub(super) fn generate<M: Model>(
                 break;
             }
             accepted += 1;
+            output.result.log_probability += log_share(scores, *guess)?;
             drafter.push(*guess);
             finish = output.take(*guess)?;
             if finish.is_some() {

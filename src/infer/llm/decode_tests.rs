@@ -44,9 +44,16 @@ impl Model for Fake {
         self.told.truncate(len);
     }
 
-    fn forward(&mut self, tokens: &[u32]) -> candle_core::Result<Vec<f32>> {
+    fn forward_while(
+        &mut self,
+        tokens: &[u32],
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> candle_core::Result<Option<Vec<f32>>> {
+        if go_on().is_break() {
+            return Ok(None);
+        }
         let each = self.forward_each(tokens)?;
-        Ok(each[each.len() - self.vocabulary as usize..].to_vec())
+        Ok(Some(each[each.len() - self.vocabulary as usize..].to_vec()))
     }
 
     fn forward_each(&mut self, tokens: &[u32]) -> candle_core::Result<Vec<f32>> {
@@ -381,19 +388,19 @@ fn texts_are_scored_after_a_prompt() {
         let asked = prompt("be brief.", "why?");
         let before = llm.generate(&asked, &likes(8, &[]), &mut |_| go_on()).unwrap();
         let texts = [" yes", " the steam", "s", "", " yes"];
-        let scores = llm.score(&asked, &texts).unwrap();
+        let scores = llm.score(&asked, &texts, &mut go_on).unwrap();
         assert_eq!(llm.told, llm.tokens(&asked).unwrap());
         assert!(scores.iter().all(|score| *score <= 0.0 && score.is_finite()), "{scores:?}");
         assert!(scores[3] == 0.0 && scores[0] == scores[4] && scores[2] < 0.0, "{scores:?}");
-        let longer = llm.score(&asked, &[" yes the steam"]).unwrap()[0];
+        let longer = llm.score(&asked, &[" yes the steam"], &mut go_on).unwrap()[0];
         assert!(longer < scores[0]);
         let after = llm.generate(&asked, &likes(8, &[]), &mut |_| go_on()).unwrap();
         assert_eq!(before, after, "{architecture}");
         let long = " the steam".repeat(600);
-        let error = llm.score(&asked, &[&long]).unwrap_err();
+        let error = llm.score(&asked, &[&long], &mut go_on).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLong);
-        let error = llm.score(&prompt("", &long), &["s"]).unwrap_err();
+        let error = llm.score(&prompt("", &long), &["s"], &mut go_on).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLong);
-        assert!(llm.score(&asked, &[]).unwrap().is_empty());
+        assert!(llm.score(&asked, &[], &mut go_on).unwrap().is_empty());
     }
 }

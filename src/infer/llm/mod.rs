@@ -220,7 +220,7 @@ impl Llm {
                 self.context
             ),
         )
-        .hint("give the passages less room: --set answer.context_tokens=1000"))
+        .hint("give the passages less room: --set answer.read_tokens=500"))
     }
 
     /// How many of the first tokens of a prompt are those of every prompt with the same
@@ -335,14 +335,19 @@ impl Generator for Llm {
         decode::generate(&mut context, scores, &rules, on_text)
     }
 
-    fn score(&mut self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f64>> {
+    fn score(
+        &mut self,
+        prompt: &Prompt,
+        continuations: &[&str],
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<f64>> {
         let tokens = self.tokens(prompt)?;
         let continued = continuations
             .iter()
             .map(|text| self.continuation(prompt, &tokens, text))
             .collect::<Result<Vec<_>>>()?;
         self.check_room(&tokens, continued.iter().map(Vec::len).fold(1, usize::max))?;
-        let Some(scores) = self.tell(prompt, &tokens, &mut || ControlFlow::Continue(()))? else {
+        let Some(scores) = self.tell(prompt, &tokens, go_on)? else {
             return Err(Error::interrupted());
         };
         let mut context =

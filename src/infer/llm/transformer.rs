@@ -4,6 +4,7 @@
 //! orders of the same steps. What comes out for a token depends on it and those before it alone: in
 //! one piece, in many or one by one, the bits are the same.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -135,13 +136,26 @@ impl Transformer {
 
     /// Scores of the token after the last of `tokens`, which follow those that it was told before:
     /// `[vocabulary]`.
+    #[cfg(test)]
     pub(super) fn forward(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
-        self.pass(tokens, After::Last)
+        let scores = self.forward_while(tokens, &mut || ControlFlow::Continue(()))?;
+        scores.ok_or_else(|| candle_core::Error::msg("it was broken off"))
+    }
+
+    /// The same, unless `go_on`, which is asked before each layer, breaks it off: then there are no
+    /// scores, and the model holds what it held before.
+    pub(super) fn forward_while(
+        &mut self,
+        tokens: &[u32],
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f32>>> {
+        self.pass(tokens, After::Last, go_on)
     }
 
     /// Scores of the token after each of `tokens`, `[tokens, vocabulary]`.
     pub(super) fn forward_each(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
-        self.pass(tokens, After::Each)
+        let scores = self.pass(tokens, After::Each, &mut || ControlFlow::Continue(()))?;
+        scores.ok_or_else(|| candle_core::Error::msg("it was broken off"))
     }
 
     /// Keys and values of the first `len` positions, as [`Transformer::import`] takes them.
@@ -182,7 +196,12 @@ impl Transformer {
         self.facts.kv_heads * self.facts.head_size
     }
 
-    fn pass(&mut self, tokens: &[u32], after: After) -> Result<Vec<f32>> {
+    fn pass(
+        &mut self,
+        tokens: &[u32],
+        after: After,
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f32>>> {
         if tokens.is_empty() {
             bail!("there are no tokens");
         }
@@ -191,15 +210,22 @@ impl Transformer {
         let threads = self.paces[pace].threads();
         self.pool.limit(threads);
         let mut buffers = std::mem::take(&mut self.buffers);
-        let scores = self.pass_in(&mut buffers, tokens, after);
+        let scores = self.pass_in(&mut buffers, tokens, after, go_on);
         self.buffers = buffers;
-        if after == After::Last && (tokens.len() == 1 || tokens.len() >= MANY) {
+        let is_whole = scores.as_ref().is_ok_and(Option::is_some);
+        if is_whole && after == After::Last && (tokens.len() == 1 || tokens.len() >= MANY) {
             self.paces[pace].took(start.elapsed().as_secs_f64() / tokens.len() as f64);
         }
         scores
     }
 
-    fn pass_in(&mut self, work: &mut Buffers, tokens: &[u32], after: After) -> Result<Vec<f32>> {
+    fn pass_in(
+        &mut self,
+        work: &mut Buffers,
+        tokens: &[u32],
+        after: After,
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Vec<f32>>> {
         let (at, count) = (self.len, tokens.len());
         let hidden = self.facts.hidden;
         let pass = Pass {
@@ -219,6 +245,9 @@ impl Transformer {
         let global = self.global.rows(at, count);
         let local = self.local.as_ref().map(|turn| turn.rows(at, count));
         for layer in &mut self.layers {
+            if go_on().is_break() {
+                return Ok(None);
+            }
             // What a pass that failed has left, or what was forgotten.
             layer.keys.truncate(at * self.facts.kv_heads * self.facts.head_size);
             layer.values.truncate(layer.keys.len());
@@ -235,7 +264,7 @@ impl Transformer {
         });
         let mut scores = vec![0.0; (count - first) * self.output.rows()];
         multiply(&self.pool, &work.rows, &mut [(&self.output, &mut scores)]);
-        Ok(scores)
+        Ok(Some(scores))
     }
 }
 

@@ -96,6 +96,23 @@ fn what_is_not_a_token_is_an_error_and_changes_nothing() {
     assert!(model.forward(&tokens[10..]).unwrap() == wanted);
 }
 
+#[test]
+fn a_pass_is_broken_off_between_layers_and_changes_nothing() {
+    for architecture in KNOWN {
+        let mut model = model(Tiny::new(architecture).file().path(), architecture);
+        let tokens = tokens(40);
+        let wanted = model.forward(&tokens).unwrap();
+        model.truncate(30);
+        let mut asked = 0;
+        let broken = model.forward_while(&tokens[30..], &mut || {
+            asked += 1;
+            if asked > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!((broken.unwrap(), asked, model.len()), (None, 2, 30));
+        assert!(model.forward(&tokens[30..]).unwrap() == wanted, "{architecture}");
+    }
+}
+
 /// The file of a model in the cache, if it is there.
 fn cached(name: &str, file: &str) -> Option<std::path::PathBuf> {
     let path = crate::models::default_cache().ok()?.join(name).join(file);

@@ -1,0 +1,257 @@
+//! From a question understood and the library's articles to those that answer it.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::{About, Fact, Wanted};
+use crate::base::ArticleMeta;
+
+/// The articles that answer a question about them, as indexes into those that were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All that are meant, in the order in which they are shown; may be none.
+    All {
+        /// Which.
+        articles: Vec<usize>,
+        /// How many more may be meant, but have no date.
+        undated: usize,
+    },
+    /// One for each topic, the first and the last, or the newest or oldest.
+    These(Vec<usize>),
+    /// The one beside another in its source.
+    Neighbour {
+        /// The one that the question names.
+        of: usize,
+        /// `None` if it is the source's first or last.
+        article: Option<usize>,
+    },
+}
+
+/// Picks the articles; `None` if the library can't tell, so that the question is better answered
+/// from what the articles say.
+///
+/// `found` has for each topic of the question the articles that a search for it found, best first,
+/// with scores from 0 up to 1, such as the cosine of the article's best chunk. An article that the
+/// search is not sure of should not be among them.
+pub fn choose(
+    about: &About,
+    articles: &[ArticleMeta],
+    found: &[Vec<(usize, f32)>],
+) -> Option<Choice> {
+    let passing: Vec<usize> = (0..articles.len())
+        .filter(|&at| articles.get(at).is_some_and(|article| about.filter.accepts(article)))
+        .collect();
+    let topic = |n: usize| {
+        let ranking = found.get(n).map_or(&[][..], Vec::as_slice);
+        about.topics.get(n).map(|topic| Topic::new(topic, articles, &passing, ranking))
+    };
+    match about.what {
+        Wanted::One => {
+            let picked: Option<Vec<usize>> =
+                (0..about.topics.len()).map(|n| topic(n)?.best()).collect();
+            let picked = picked.filter(|picked| !picked.is_empty())?;
+            let distinct: HashSet<usize> = picked.iter().copied().collect();
+            let is_dated = |&at: &usize| articles.get(at).is_some_and(|a| a.published.is_some());
+            let is_known = !about.facts.contains(&Fact::Date) || picked.iter().all(is_dated);
+            (distinct.len() == picked.len() && is_known).then_some(Choice::These(picked))
+        }
+        Wanted::Before | Wanted::After => {
+            let of = topic(0)?.best()?;
+            beside(of, about.what == Wanted::Before, articles)
+        }
+        Wanted::Count
+        | Wanted::List
+        | Wanted::Newest(_)
+        | Wanted::Oldest(_)
+        | Wanted::FirstAndLast => {
+            let is_count = about.what == Wanted::Count;
+            let meant = match topic(0) {
+                None => passing,
+                Some(topic) => Some(topic.all(is_count)).filter(|all| !all.is_empty())?,
+            };
+            several(about, articles, meant)
+        }
+    }
+}
+
+fn published(articles: &[ArticleMeta], at: usize) -> Option<Timestamp> {
+    articles.get(at).and_then(|article| article.published)
+}
+
+fn several(about: &About, articles: &[ArticleMeta], meant: Vec<usize>) -> Option<Choice> {
+    let (mut dated, undated): (Vec<usize>, Vec<usize>) =
+        meant.into_iter().partition(|&at| published(articles, at).is_some());
+    dated.sort_by_key(|&at| (published(articles, at), articles.get(at).map(|a| &a.id.0)));
+    let some = |picked: Vec<usize>| (!picked.is_empty()).then_some(Choice::These(picked));
+    match about.what {
+        Wanted::Newest(n) => some(dated.into_iter().rev().take(n).collect()),
+        Wanted::Oldest(n) => some(dated.into_iter().take(n).collect()),
+        Wanted::FirstAndLast => {
+            let mut picked: Vec<usize> = dated.first().into_iter().copied().collect();
+            picked.extend(dated.last().filter(|last| Some(*last) != dated.first()));
+            some(picked)
+        }
+        Wanted::Count | Wanted::List | Wanted::One | Wanted::Before | Wanted::After => {
+            let has_period = about.filter.since.is_some() || about.filter.until.is_some();
+            if !has_period {
+                dated.extend(undated);
+                return Some(Choice::All { articles: dated, undated: 0 });
+            }
+            let mut timeless = about.filter.clone();
+            (timeless.since, timeless.until) = (None, None);
+            let is_undated = |article: &&ArticleMeta| article.published.is_none();
+            let undated = articles.iter().filter(is_undated).filter(|a| timeless.accepts(a));
+            let undated = if about.topics.is_empty() { undated.count() } else { 0 };
+            Some(Choice::All { articles: dated, undated })
+        }
+    }
+}
+
+fn beside(of: usize, before: bool, articles: &[ArticleMeta]) -> Option<Choice> {
+    let named = articles.get(of)?;
+    named.published?;
+    let is_same_source = |article: &ArticleMeta| {
+        let all = |one: &ArticleMeta| {
+            std::iter::once(one.source.clone()).chain(one.other_sources.clone()).collect()
+        };
+        let (here, there): (HashSet<_>, HashSet<_>) = (all(named), all(article));
+        !here.is_disjoint(&there)
+    };
+    let key = |at: usize| Some((published(articles, at)?, &articles.get(at)?.id.0));
+    let this = key(of)?;
+    let others = articles
+        .iter()
+        .enumerate()
+        .filter(|(_, article)| is_same_source(article))
+        .filter_map(|(at, _)| Some((key(at)?, at)));
+    let article = if before {
+        others.filter(|(key, _)| *key < this).max()
+    } else {
+        others.filter(|(key, _)| *key > this).min()
+    };
+    Some(Choice::Neighbour { of, article: article.map(|(_, at)| at) })
+}
+
+/// How well articles fit a topic.
+struct Topic {
+    /// Index, score of the search over its best, share of the topic's weight that the title has.
+    fits: Vec<(usize, f32, f32)>,
+    /// Those whose title is the topic, or holds the whole of it.
+    whole: Vec<usize>,
+}
+
+/// Less of a lead than this is none.
+const LEAD: f32 = 0.01;
+
+impl Topic {
+    fn new(
+        topic: &str,
+        articles: &[ArticleMeta],
+        passing: &[usize],
+        ranking: &[(usize, f32)],
+    ) -> Topic {
+        let titles: Vec<HashSet<String>> =
+            articles.iter().map(|article| stems(&article.title)).collect();
+        let weights: Vec<(String, f32)> = stems(topic)
+            .into_iter()
+            .map(|word| {
+                let with = titles.iter().filter(|title| title.contains(&word)).count();
+                let weight = (count(articles.len() + 1) / (count(with) + 0.5)).ln_1p();
+                (word, weight)
+            })
+            .collect();
+        let all: f32 = weights.iter().map(|(_, weight)| weight).sum();
+        let plain = normal(topic);
+        let scores = || ranking.iter().filter(|(at, score)| passing.contains(at) && *score > 0.0);
+        let top = scores().map(|(_, score)| *score).fold(0.0, f32::max);
+        let mut fits = Vec::new();
+        let (mut same, mut whole) = (Vec::new(), Vec::new());
+        for &at in passing {
+            let (Some(title), Some(article)) = (titles.get(at), articles.get(at)) else { continue };
+            let has: f32 = weights
+                .iter()
+                .filter(|(word, _)| title.contains(word))
+                .map(|(_, weight)| weight)
+                .sum();
+            let overlap = if all > 0.0 { has / all } else { 0.0 };
+            let score = scores().find(|(found, _)| *found == at).map_or(0.0, |(_, s)| s / top);
+            if !plain.is_empty() && normal(&article.title) == plain {
+                same.push(at);
+            } else if !weights.is_empty() && weights.iter().all(|(word, _)| title.contains(word)) {
+                whole.push(at);
+            }
+            if score > 0.0 || overlap > 0.0 {
+                fits.push((at, score, overlap));
+            }
+        }
+        Topic { fits, whole: if same.is_empty() { whole } else { same } }
+    }
+
+    /// The one article on it.
+    fn best(&self) -> Option<usize> {
+        if let [only] = self.whole.as_slice() {
+            return Some(*only);
+        }
+        let mut fits: Vec<(f32, usize)> = self
+            .fits
+            .iter()
+            .filter(|(_, score, overlap)| *score > 0.0 || *overlap > 0.6)
+            .map(|(at, score, overlap)| (score + overlap, *at))
+            .collect();
+        fits.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        match fits.as_slice() {
+            [] => None,
+            [(_, only)] => Some(*only),
+            [(first, at), (second, _), ..] => (first - second >= LEAD).then_some(*at),
+        }
+    }
+
+    /// All articles on it: those whose titles say so; if there are none, and unless `titles_only`,
+    /// those that a search ranks nearly as high as its best.
+    fn all(&self, titles_only: bool) -> Vec<usize> {
+        const NEAR: f32 = 0.95;
+        const FOUND: usize = 5;
+        if titles_only || !self.whole.is_empty() {
+            return self.whole.clone();
+        }
+        let mut near: Vec<(f32, usize)> =
+            self.fits.iter().map(|(at, score, _)| (*score, *at)).collect();
+        near.retain(|(score, _)| *score >= NEAR);
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        near.into_iter().take(FOUND).map(|(_, at)| at).collect()
+    }
+}
+
+fn count(n: usize) -> f32 {
+    u16::try_from(n).map_or(f32::from(u16::MAX), f32::from)
+}
+
+/// A title for comparison.
+fn normal(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
+/// The words of a text that say something, endings of plurals and possessives cut off.
+fn stems(text: &str) -> HashSet<String> {
+    const STOP: &[&str] = &[
+        "the", "a", "an", "of", "on", "in", "to", "for", "and", "or", "with", "about", "is", "are",
+        "was", "were", "be", "it", "its", "this", "that", "from", "by", "at", "as", "how", "what",
+        "why", "your", "my", "our", "up", "their", "his", "her", "you", "i", "post", "article",
+    ];
+    text.to_lowercase()
+        .replace('’', "'")
+        .split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .map(|word| word.trim_matches('\''))
+        .map(|word| word.strip_suffix("'s").unwrap_or(word))
+        .filter(|word| !word.is_empty() && !STOP.contains(word))
+        .map(|word| match word.strip_suffix("ies") {
+            Some(stem) if stem.len() > 2 => format!("{stem}y"),
+            _ if word.len() > 3 && !word.ends_with("ss") && !word.ends_with("us") => {
+                word.strip_suffix('s').unwrap_or(word).to_owned()
+            }
+            _ => word.to_owned(),
+        })
+        .collect()
+}

@@ -1,0 +1,293 @@
+//! The forms that questions about the articles have. Each rule reads a question to its end or not
+//! at all: one word that it doesn't know makes it a question about what the articles say.
+
+use super::known::Known;
+use super::limits::Limits;
+use super::lists::{how_many, list, newest, noun, superlative, what_did};
+use super::refer::{Reference, reference};
+use super::tail::{Tail, tail};
+use super::words::{Cursor, Kind, Word, is_telling, joined, kind};
+use super::{About, Fact, Wanted};
+
+/// What is done with an article to make it known, at the end of a clause.
+const APPEARS: &[&str] = &[
+    "come out",
+    "came out",
+    "go out",
+    "went out",
+    "appear",
+    "appeared",
+    "go online",
+    "go live",
+    "go up",
+    "get published",
+    "get posted",
+    "published",
+    "posted",
+    "put online",
+    "put up",
+    "written",
+    "released",
+    "run",
+    "ran",
+    "out",
+];
+
+pub(super) fn read(words: &[Word], known: &Known<'_>) -> Option<About> {
+    let (words, tail) = tail(words);
+    let mut cursor = Cursor::new(words);
+    cursor.any(&["please", "hi", "hello", "so", "and"]);
+    cursor.phrase(",");
+    let polite = ["can you", "could you", "would you", "please", "i want to know", "do you know"];
+    cursor.any(&polite);
+    cursor.phrase("please");
+    cursor.any(&["tell me"]);
+    cursor.any_at_end(&[", please", "please"]);
+    let rules: [Rule; 8] = [neighbour, when, who, how_many, newest, which_one, what_did, list];
+    rules.iter().find_map(|rule| rule(cursor, &tail, known))
+}
+
+type Rule = fn(Cursor<'_>, &Tail, &Known<'_>) -> Option<About>;
+
+fn one(references: Vec<Reference>, facts: Vec<Fact>, mut limits: Limits) -> Option<About> {
+    let mut topics = Vec::new();
+    for reference in references {
+        if !reference.authors.is_empty() {
+            limits.authors = reference.authors;
+        }
+        limits.place = limits.place.or(reference.place);
+        topics.push(reference.topic);
+    }
+    let mut about = limits.about(Wanted::One, facts)?;
+    about.topics = topics;
+    Some(about)
+}
+
+/// "Which post came out just before the one on setting up RAG?"
+fn neighbour(cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> {
+    const BEFORE: &[&str] = &["before", "preceding", "precedes", "preceded"];
+    const AFTER: &[&str] = &["after", "following", "follows", "followed", "to"];
+    const LEFT: &[&str] = &[
+        "which",
+        "what",
+        "is",
+        "was",
+        "the",
+        "a",
+        "come",
+        "came",
+        "comes",
+        "out",
+        "appeared",
+        "appears",
+        "went",
+        "just",
+        "right",
+        "directly",
+        "immediately",
+        "shortly",
+        "did",
+        "author",
+        "write",
+        "publish",
+        "post",
+        "blogger",
+        "ran",
+        "put",
+        "online",
+        "one",
+        "that",
+        "published",
+        "posted",
+        "written",
+        "blog",
+        "next",
+        "previous",
+        "goes",
+    ];
+    let at = cursor.rest.iter().position(|word| {
+        BEFORE.contains(&word.low.as_str()) || AFTER.contains(&word.low.as_str())
+    })?;
+    let (left, right) = cursor.rest.split_at(at);
+    let (pivot, right) = right.split_first()?;
+    let what = if BEFORE.contains(&pivot.low.as_str()) {
+        Wanted::Before
+    } else if pivot.low == "to" {
+        let is = |name: &str| left.iter().any(|word| word.low == name);
+        match (is("previous"), is("next")) {
+            (true, false) => Wanted::Before,
+            (false, true) => Wanted::After,
+            _ => return None,
+        }
+    } else {
+        Wanted::After
+    };
+    let mut limits = Limits::default();
+    let mut has_noun = false;
+    let mut left = left;
+    if let Some(noun) = left.iter().position(|word| kind(word).is_some()) {
+        let (before, after) = left.split_at(noun);
+        let asked = before.iter().take_while(|word| LEFT.contains(&word.low.as_str())).count();
+        let (_, named) = before.split_at(asked);
+        limits.before_noun(named, known)?;
+        if limits.topic.is_some() {
+            return None;
+        }
+        has_noun = true;
+        left = after.split_first()?.1;
+    }
+    let is_left = left.iter().all(|word| LEFT.contains(&word.low.as_str()));
+    let says = ["published", "posted", "publish", "came", "appeared", "write", "written", "post"];
+    if !is_left || !(has_noun || left.iter().any(|word| says.contains(&word.low.as_str()))) {
+        return None;
+    }
+    let reference = reference(right, known)?;
+    limits.place = limits.place.or(reference.place);
+    let mut about = limits.about(what, tail.facts.clone())?;
+    about.topics = vec![reference.topic];
+    Some(about)
+}
+
+/// "When did the screencast on Pike's editor come out, and when the one with the Go talk?"
+fn when(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> {
+    let lead = cursor;
+    let dates = ["what is the date of", "what is the publication date of"];
+    if cursor.any(&dates) {
+        let found = reference(cursor.rest, known)?;
+        return one(vec![found], tail.with(&[Fact::Date]), Limits::default());
+    }
+    if !cursor.any(&["when", "from when", "on which day", "on what day", "on what date"])
+        && !cursor.any(&["on which date", "what day", "what date", "which day", "in which month"])
+        && !cursor.any(&["in what month", "in which year", "in what year", "which date"])
+    {
+        return None;
+    }
+    let is_from = lead.peek() == "from";
+    let facts = tail.with(&[Fact::Date]);
+    let mut appears = is_from;
+    let mut parts = Vec::new();
+    let mut limits = Limits::default();
+    for part in clauses(cursor.rest) {
+        let mut part = Cursor::new(part);
+        let is = part.any(&["is", "are"]);
+        let told =
+            ["was published", "was posted", "was written", "came out", "went out", "appeared"];
+        let is_told = part.any_at_end(&told);
+        if !is && !is_told && !part.any(&["did", "was", "were"]) && parts.is_empty() {
+            return None;
+        }
+        appears |= is_told;
+        part.any_at_end(&["first"]);
+        if let Some(at) =
+            part.rest.iter().rposition(|word| ["on", "in"].contains(&word.low.as_str()))
+            && let (before, [_, named @ ..]) = part.rest.split_at(at)
+            && let mut before = Cursor::new(before)
+            && before.any_at_end(APPEARS)
+            && let Some(place) = known.place(named, false)
+        {
+            limits.place = Some(place);
+            (part, appears) = (before, true);
+        }
+        appears |= part.any_at_end(APPEARS) || (is && part.any_at_end(&["from", "dated"]));
+        parts.push(part);
+    }
+    if !appears {
+        return None;
+    }
+    if let [only] = parts.as_slice()
+        && limits.place.is_none()
+        && let Some(about) = superlative(*only, facts.clone(), known)
+    {
+        return Some(about);
+    }
+    let found = parts.iter().map(|part| reference(part.rest, known)).collect::<Option<Vec<_>>>()?;
+    one(found, facts, limits)
+}
+
+/// Parts of "when … and when …".
+fn clauses(words: &[Word]) -> Vec<&[Word]> {
+    let passed = |rest: &[Word]| {
+        let mut next = Cursor::new(rest);
+        if next.any(&[", and when", "and when", ", when"]) {
+            return Some(rest.len() - next.rest.len());
+        }
+        let is_next = next.any(&[", and", "and"]) && next.clone().phrase("the one");
+        is_next.then(|| rest.len() - next.rest.len())
+    };
+    let next = (0..words.len()).find_map(|at| Some((at, passed(words.get(at..)?)?)));
+    let Some((at, passed)) = next else { return vec![words] };
+    let mut parts = vec![words.get(..at).unwrap_or_default()];
+    parts.extend(clauses(words.get(at + passed..).unwrap_or_default()));
+    parts
+}
+
+/// "Who wrote up the results of the Lineage summer poll, and when?"
+fn who(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> {
+    let facts = tail.with(&[Fact::Author]);
+    if cursor.any(&["who is the author of", "who was the author of", "who's the author of"]) {
+        return one(vec![reference(cursor.rest, known)?], facts, Limits::default());
+    }
+    if cursor.any(&["who is", "who was", "by whom was", "by whom is"]) {
+        let by = cursor.any_at_end(&["written by", "by", "written", "published by"]);
+        let found = by.then(|| reference(cursor.rest, known)).flatten()?;
+        return one(vec![found], facts, Limits::default());
+    }
+    if !cursor.any(&["who", "which author", "which writer", "which blogger"]) {
+        return None;
+    }
+    let mut strict = cursor;
+    if strict.any(&["wrote", "authored", "published", "posted", "penned", "did"]) {
+        if let Some(about) = superlative(strict, facts.clone(), known) {
+            return Some(about);
+        }
+        if let Some(found) = reference(strict.rest, known) {
+            return one(vec![found], facts, Limits::default());
+        }
+    }
+    let wrote = cursor.any(&["wrote about", "wrote up", "blogged about", "posted about"]);
+    let covered = cursor.any(&["reviewed", "covered", "reported on", "reported from"]);
+    let asked = tail.facts.contains(&Fact::Date) && (wrote || (covered && tail.is_clear));
+    if !asked || cursor.rest.len() > 12 || cursor.is_done() {
+        return None;
+    }
+    let topic = joined(cursor.rest);
+    one(vec![Reference { topic, authors: Vec::new(), place: None }], facts, Limits::default())
+}
+
+/// "Which post has the subtitle about betting NVIDIA stock, and on what date did it appear?"
+fn which_one(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> {
+    if !cursor.any(&["which", "what", "find the", "find"]) {
+        return None;
+    }
+    let mut limits = Limits::default();
+    let (before, kind, is_plural) = noun(&mut cursor)?;
+    limits.before_noun(before, known)?;
+    if is_plural || limits.topic.is_some() || (kind != Kind::Sure && !limits.is_named()) {
+        return None;
+    }
+    let has = ["has the", "bears the", "carries the", "had the", "is under the", "with the"];
+    let named = ["subtitle", "title", "headline", "subheading"];
+    let is_titled = cursor.any(&has) && cursor.any(&named)
+        || cursor.any(&["is titled", "is subtitled", "is called", "is headed"]);
+    cursor.any(&["about", "on", "that says", "saying", "with"]);
+    let is_asked = is_titled || (tail.is_clear && !tail.facts.is_empty());
+    let is_long = cursor.rest.len() > 14;
+    let first = cursor.peek();
+    if !is_asked
+        || is_long
+        || cursor.is_done()
+        || (!is_titled && is_telling(first) && first != "is")
+    {
+        return None;
+    }
+    cursor.any(&["is about", "is on", "deals with", "talks about"]);
+    if cursor.is_done() {
+        return None;
+    }
+    let topic = joined(cursor.rest);
+    one(
+        vec![Reference { topic, authors: Vec::new(), place: None }],
+        tail.with(&[Fact::Title]),
+        limits,
+    )
+}

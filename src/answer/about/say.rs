@@ -1,0 +1,296 @@
+//! A choice in plain English.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+use super::calendar::MONTHS;
+use super::{About, Choice, Fact, Wanted};
+use crate::base::ArticleMeta;
+
+pub(super) const NUMBERS: [&str; 13] = [
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+];
+
+/// How many articles a list shows.
+const SHOWN: usize = 20;
+
+/// A sentence of an answer, or an item of its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// As it is shown; items begin with `- `.
+    pub text: String,
+    /// The articles that it cites, as indexes into those that were chosen from.
+    pub articles: Vec<usize>,
+}
+
+impl Choice {
+    /// The answer: sentences, then the items of a list.
+    pub fn lines(&self, about: &About, articles: &[ArticleMeta]) -> Vec<Line> {
+        let say = Say { about, articles };
+        match self {
+            Choice::All { articles: all, undated } => say.all(all, *undated),
+            Choice::These(these) => say.these(these),
+            Choice::Neighbour { of, article } => vec![say.beside(*of, *article)],
+        }
+    }
+}
+
+struct Say<'a> {
+    about: &'a About,
+    articles: &'a [ArticleMeta],
+}
+
+impl Say<'_> {
+    fn title(&self, at: usize) -> String {
+        let title = self.articles.get(at).map_or("", |article| article.title.trim());
+        match title {
+            "" => "an untitled post".to_owned(),
+            title => format!("“{}”", title.replace('“', "‘").replace('”', "’")),
+        }
+    }
+
+    fn date(&self, at: usize) -> Option<String> {
+        self.articles.get(at)?.published.and_then(date_of).map(written)
+    }
+
+    fn authors(&self, at: usize) -> String {
+        self.articles.get(at).map_or_else(String::new, |article| listed(&article.authors, "and"))
+    }
+
+    /// "of Londonist by Ana Holm about “kubernetes”", each with a space before it.
+    fn limits(&self) -> String {
+        let mut text = String::new();
+        if let Some(place) = &self.about.place {
+            text += &format!(" of {place}");
+        }
+        if !self.about.filter.authors.is_empty() {
+            text += &format!(" by {}", listed(&self.about.filter.authors, "or"));
+        }
+        if let (Some(topic), false) = (self.about.topics.first(), self.is_one()) {
+            text += &format!(" on “{topic}”");
+        }
+        text
+    }
+
+    fn period(&self) -> Option<String> {
+        let filter = &self.about.filter;
+        in_words(filter.since.and_then(date_of), filter.until.and_then(date_of))
+    }
+
+    fn is_one(&self) -> bool {
+        matches!(self.about.what, Wanted::One | Wanted::Before | Wanted::After)
+    }
+
+    fn item(&self, at: usize) -> Line {
+        let mut text = format!("- {}", self.title(at));
+        let authors = self.authors(at);
+        if self.about.facts.contains(&Fact::Author) && !authors.is_empty() {
+            text += &format!(" by {authors}");
+        }
+        if let Some(date) = self.date(at) {
+            text += &format!(" ({date})");
+        }
+        Line { text, articles: vec![at] }
+    }
+
+    fn all(&self, all: &[usize], undated: usize) -> Vec<Line> {
+        let n = all.len();
+        let shown = all.get(..SHOWN).unwrap_or(all);
+        let limits = self.limits();
+        let many = capital(&number(n));
+        let (s, were) = if n == 1 { ("", "was") } else { ("s", "were") };
+        let mut text = match self.period() {
+            Some(period) => format!("{many} post{s}{limits} {were} published {period}."),
+            None => {
+                let there = if n == 1 { "is" } else { "are" };
+                format!("There {there} {} post{s}{limits} in the library.", number(n))
+            }
+        };
+        if undated > 0 {
+            let has = if undated == 1 { "has" } else { "have" };
+            text += &format!(" {} more {has} no date.", capital(&number(undated)));
+        }
+        let mut lines = vec![Line { text, articles: shown.to_vec() }];
+        if self.about.what == Wanted::Count && self.about.facts.is_empty() {
+            return lines;
+        }
+        lines.extend(shown.iter().map(|&at| self.item(at)));
+        let left = n.saturating_sub(shown.len());
+        if left > 0 {
+            let text = format!("- and {} more", number(left));
+            lines.push(Line { text, articles: Vec::new() });
+        }
+        lines
+    }
+
+    fn these(&self, these: &[usize]) -> Vec<Line> {
+        let mut limits = self.limits();
+        if let Some(period) = self.period() {
+            limits += &format!(" published {period}");
+        }
+        let age = |is_new| if is_new { "newest" } else { "oldest" };
+        match (self.about.what, these) {
+            (Wanted::Newest(_) | Wanted::Oldest(_), [only]) => {
+                let age = age(matches!(self.about.what, Wanted::Newest(_)));
+                vec![self.named(&format!("The {age} post{limits} is"), *only)]
+            }
+            (Wanted::Newest(_) | Wanted::Oldest(_), many) => {
+                let age = age(matches!(self.about.what, Wanted::Newest(_)));
+                let shown = many.get(..SHOWN).unwrap_or(many);
+                let count = number(many.len());
+                let text = format!("These are the {count} {age} posts{limits}.");
+                let mut lines = vec![Line { text, articles: shown.to_vec() }];
+                lines.extend(shown.iter().map(|&at| self.item(at)));
+                let left = many.len() - shown.len();
+                if left > 0 {
+                    let text = format!("- and {} more", number(left));
+                    lines.push(Line { text, articles: Vec::new() });
+                }
+                lines
+            }
+            (Wanted::FirstAndLast, [first, last]) => vec![
+                self.named(&format!("The first post{limits} is"), *first),
+                self.named("The last is", *last),
+            ],
+            (Wanted::FirstAndLast, [only]) => {
+                vec![self.named(&format!("The only post{limits} is"), *only)]
+            }
+            (
+                Wanted::Count
+                | Wanted::List
+                | Wanted::FirstAndLast
+                | Wanted::One
+                | Wanted::Before
+                | Wanted::After,
+                many,
+            ) => many.iter().map(|&at| self.one(at)).collect(),
+        }
+    }
+
+    /// "The newest post is “X” of 12 May 2026."
+    fn named(&self, lead: &str, at: usize) -> Line {
+        let mut text = format!("{lead} {}", self.title(at));
+        let authors = self.authors(at);
+        if self.about.facts.contains(&Fact::Author) && !authors.is_empty() {
+            text += &format!(" by {authors}");
+        }
+        if let Some(date) = self.date(at) {
+            text += &format!(" of {date}");
+        }
+        Line { text: text + ".", articles: vec![at] }
+    }
+
+    /// "“X” was published on 17 December 2025 by Ana Holm."
+    fn one(&self, at: usize) -> Line {
+        let title = capital(&self.title(at));
+        let authors = self.authors(at);
+        let by = if authors.is_empty() { String::new() } else { format!(" by {authors}") };
+        let unknown = authors.is_empty() && self.about.facts.contains(&Fact::Author);
+        let mut text = match self.date(at) {
+            Some(date) => format!("{title} was published on {date}{by}."),
+            None if by.is_empty() => format!("It is {title}."),
+            None => format!("{title} was written{by}."),
+        };
+        if unknown {
+            text += " Its author is not given.";
+        }
+        Line { text, articles: vec![at] }
+    }
+
+    fn beside(&self, of: usize, article: Option<usize>) -> Line {
+        let before = self.about.what == Wanted::Before;
+        let side = if before { "before" } else { "after" };
+        let title = self.title(of);
+        match article {
+            Some(at) => {
+                let mut line = self.named(&format!("The post {side} {title} is"), at);
+                line.articles.push(of);
+                line
+            }
+            None => {
+                let text = format!("The library has no post {side} {title}.");
+                Line { text, articles: vec![of] }
+            }
+        }
+    }
+}
+
+fn number(n: usize) -> String {
+    NUMBERS.get(n).map_or_else(|| n.to_string(), |word| (*word).to_owned())
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next();
+    first.into_iter().flat_map(char::to_uppercase).chain(characters).collect()
+}
+
+/// "A, B and C".
+fn listed(names: &[String], last: &str) -> String {
+    match names {
+        [] => String::new(),
+        [only] => only.clone(),
+        [some @ .., end] => format!("{} {last} {end}", some.join(", ")),
+    }
+}
+
+fn date_of(at: Timestamp) -> Option<Date> {
+    Some(at.to_zoned_datetime(TimeZone::UTC).date())
+}
+
+fn month(date: Date) -> &'static str {
+    let at = usize::try_from(date.month() - 1).unwrap_or(0);
+    MONTHS.get(at).copied().unwrap_or("")
+}
+
+fn written(date: Date) -> String {
+    format!("{} {} {}", date.day(), month(date), date.year())
+}
+
+/// A period as an adverb: "in May 2026", "on 7 April 2014", "since 1 March 2026".
+fn in_words(since: Option<Date>, until: Option<Date>) -> Option<String> {
+    let last = |until: Date| until.checked_sub(1.day()).ok();
+    match (since, until) {
+        (None, None) => None,
+        (Some(since), None) => Some(format!("since {}", written(since))),
+        (None, Some(until)) => Some(format!("before {}", written(until))),
+        (Some(since), Some(until)) => {
+            let end = last(until)?;
+            let is_from = |month: i8| since.day() == 1 && (month == 0 || since.month() == month);
+            Some(if since == end {
+                format!("on {}", written(since))
+            } else if is_from(0) && end == since.last_of_month() {
+                format!("in {} {}", month(since), since.year())
+            } else if is_from(1) && end == since.last_of_year() {
+                format!("in {}", since.year())
+            } else if since.year() == end.year() {
+                let day = format!("{} {}", since.day(), month(since));
+                format!("from {day} to {}", written(end))
+            } else {
+                format!("from {} to {}", written(since), written(end))
+            })
+        }
+    }
+}
+
+pub(super) fn filters(about: &About) -> String {
+    let since = about.filter.since.and_then(date_of);
+    let last = about.filter.until.and_then(date_of).and_then(|date| date.checked_sub(1.day()).ok());
+    let mut parts = Vec::new();
+    match (since, last) {
+        (None, None) => {}
+        (Some(since), Some(last)) if since == last => parts.push(since.to_string()),
+        (Some(since), Some(last)) => parts.push(format!("{since} … {last}")),
+        (Some(since), None) => parts.push(format!("{since} …")),
+        (None, Some(last)) => parts.push(format!("… {last}")),
+    }
+    if let Some(place) = &about.place {
+        parts.push(format!("source {place}"));
+    }
+    if !about.filter.authors.is_empty() {
+        parts.push(format!("author {}", listed(&about.filter.authors, "or")));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,337 @@
+//! The questions that are to be recognised, and those that are not to be mistaken for one.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::{ArticleId, ArticleMeta};
+
+fn understood(question: &str) -> Option<About> {
+    understood_on(question, "2026-11-24")
+}
+
+fn understood_on(question: &str, today: &str) -> Option<About> {
+    let authors = ["Ana Holm", "Laura Reynolds", "Nathan Lambert"].map(str::to_owned);
+    let source = |title: &str, site: &str| {
+        (SourceId(format!("{site}/feed")), title.to_owned(), Some(site.to_owned()))
+    };
+    let sources = [
+        source("Londonist", "http://londonist.com/"),
+        source("research!rsc", "http://research.swtch.com/"),
+        source("Amazon Web Services Blog", "http://aws.typepad.com/aws/"),
+        source("Cowboy Programmer", "https://cowboyprogrammer.org/"),
+        source("the morning paper", "https://blog.acolyer.org"),
+        source("Interconnects AI", "https://www.interconnects.ai"),
+    ];
+    recognise(question, today.parse().unwrap(), &authors, &sources)
+}
+
+/// What is wanted, facts, filters and topics, in one line.
+fn short(question: &str) -> String {
+    let Some(about) = understood(question) else { return "-".to_owned() };
+    let topics = about.topics.join(" | ");
+    format!("{:?} {:?} [{}] {topics}", about.what, about.facts, about.filters()).trim().to_owned()
+}
+
+#[test]
+fn questions_about_the_articles_are_understood() {
+    for (question, expected) in [
+        ("What did the author write about in December 2025?", "List [] [2025-12-01 … 2025-12-31]"),
+        (
+            "Which post came out just before the one on setting up RAG?",
+            "Before [] [] setting up RAG",
+        ),
+        (
+            "How many posts went out in May 2026, and what are they called?",
+            "Count [Title] [2026-05-01 … 2026-05-31]",
+        ),
+        (
+            "Which post has the subtitle about betting NVIDIA stock, and on what date did it appear?",
+            "One [Title, Date] [] betting NVIDIA stock",
+        ),
+        (
+            "Which Londonist pieces did Laura Reynolds write?",
+            "List [] [source Londonist, author Laura Reynolds]",
+        ),
+        (
+            "How many posts are dated 7 April 2014 on the cowboy's blog?",
+            "Count [] [2014-04-07, source Cowboy Programmer]",
+        ),
+        (
+            "Which is the newest of the research.swtch.com articles I have?",
+            "Newest(1) [] [source research!rsc]",
+        ),
+        (
+            "What's the latest AWS post, and from when is it?",
+            "Newest(1) [Date] [source Amazon Web Services Blog]",
+        ),
+        (
+            "Who wrote about the Liquid Love evening, and on what day did it run?",
+            "One [Author, Date] [] the Liquid Love evening",
+        ),
+        (
+            "Who wrote up the results of the Lineage summer poll, and when?",
+            "One [Author, Date] [] the results of the Lineage summer poll",
+        ),
+        (
+            "When did the screencast on Pike's editor come out, and when the one with the Go talk?",
+            "One [Date] [] screencast on Pike's editor | the Go talk",
+        ),
+        ("When did the goodbye to Ai2 appear?", "One [Date] [] goodbye to Ai2"),
+        (
+            "Which Morning Paper post announces the week of reviews, and when was it put online?",
+            "One [Title, Date] [source the morning paper] announces the week of reviews",
+        ),
+        ("list everything published this spring", "List [] [2026-03-01 … 2026-05-31]"),
+        ("List everything since March", "List [] [2026-03-01 …]"),
+        ("Show me all posts from last month", "List [] [2026-10-01 … 2026-10-31]"),
+        ("all articles between January and March 2026", "List [] [2026-01-01 … 2026-03-31]"),
+        ("everything published in 2024", "List [] [2024-01-01 … 2024-12-31]"),
+        ("Posts from 2024", "List [] [2024-01-01 … 2024-12-31]"),
+        ("what's new", "Newest(10) [] []"),
+        ("What’s new this week?", "List [] [2026-11-23 … 2026-11-29]"),
+        ("oldest post on kubernetes", "Oldest(1) [] [] kubernetes"),
+        ("Show me the three newest Londonist articles", "Newest(3) [] [source Londonist]"),
+        ("first and last post by Ana", "FirstAndLast [] [author Ana Holm]"),
+        ("which article came after the Cloudflare one", "After [] [] Cloudflare"),
+        ("Who wrote “Farewell, Ai2”?", "One [Author] [] Farewell, Ai2"),
+        ("Who wrote the latest AWS post?", "Newest(1) [Author] [source Amazon Web Services Blog]"),
+        ("Tell me when the post on RAG was published", "One [Date] [] RAG"),
+        ("How many articles do I have about RAG?", "Count [] [] RAG"),
+        ("When did Nathan Lambert last post?", "Newest(1) [Date] [author Nathan Lambert]"),
+        (
+            "When did the Londonist piece on the zipline run?",
+            "One [Date] [source Londonist] the zipline",
+        ),
+        (
+            "When did the review of the Sargent show appear on the Londonist?",
+            "One [Date] [source Londonist] review of the Sargent show",
+        ),
+        ("What is the date of the post on RAG?", "One [Date] [] RAG"),
+        ("Which author wrote the Cloudflare post?", "One [Author] [] Cloudflare"),
+        (
+            "What is the title of the latest AWS post?",
+            "Newest(1) [] [source Amazon Web Services Blog]",
+        ),
+        ("Name every post dated April 2014", "List [] [2014-04-01 … 2014-04-30]"),
+        ("Which article by Laura Reynolds came out last?", "Newest(1) [] [author Laura Reynolds]"),
+        (
+            "Which posts from May 2026 are about system design?",
+            "List [] [2026-05-01 … 2026-05-31] system design",
+        ),
+        (
+            "When was the latest Interconnects post published and what's it called?",
+            "Newest(1) [Date, Title] [source Interconnects AI]",
+        ),
+        (
+            "Which posts came out in May 2026, and how many?",
+            "List [Title] [2026-05-01 … 2026-05-31]",
+        ),
+        ("How many posts has Nathan Lambert written?", "Count [] [author Nathan Lambert]"),
+        ("Which post on the blog is the oldest?", "Oldest(1) [] []"),
+        (
+            "What did Interconnects publish in June 2026?",
+            "List [] [2026-06-01 … 2026-06-30, source Interconnects AI]",
+        ),
+    ] {
+        assert_eq!(short(question), expected, "{question}");
+    }
+}
+
+#[test]
+fn questions_about_what_the_articles_say_are_left_alone() {
+    for question in include_str!("not_about.txt").lines() {
+        assert_eq!(short(question), "-", "{question}");
+    }
+}
+
+#[test]
+fn periods_are_days_of_utc() {
+    for (period, expected) in [
+        ("in 2024", "2024-01-01 … 2024-12-31"),
+        ("in Sept 2025", "2025-09-01 … 2025-09-30"),
+        ("in December", "2025-12-01 … 2025-12-31"),
+        ("on 7 April 2014", "2014-04-07"),
+        ("on April 7th, 2014", "2014-04-07"),
+        ("on the 7th of April 2014", "2014-04-07"),
+        ("on 2014-04-07", "2014-04-07"),
+        ("in 2014-04", "2014-04-01 … 2014-04-30"),
+        ("today", "2026-02-10"),
+        ("yesterday", "2026-02-09"),
+        ("this week", "2026-02-09 … 2026-02-15"),
+        ("last month", "2026-01-01 … 2026-01-31"),
+        ("in the last three months", "2025-11-11 … 2026-02-10"),
+        ("this year", "2026-01-01 … 2026-12-31"),
+        ("last year", "2025-01-01 … 2025-12-31"),
+        ("last quarter", "2025-10-01 … 2025-12-31"),
+        ("last summer", "2025-06-01 … 2025-08-31"),
+        ("this winter", "2025-12-01 … 2026-02-28"),
+        ("last winter", "2024-12-01 … 2025-02-28"),
+        ("in the spring of 2024", "2024-03-01 … 2024-05-31"),
+        ("since Monday", "2026-02-09 …"),
+        ("since 3 May 2024", "2024-05-03 …"),
+        ("after May 2024", "2024-06-01 …"),
+        ("before 2010", "… 2009-12-31"),
+        ("until the end of May 2024", "… 2024-05-31"),
+        ("between November and January", "2025-11-01 … 2026-01-31"),
+        ("between November 2024 and February", "2024-11-01 … 2025-02-28"),
+        ("between 3 and 9 May 2024", "2024-05-03 … 2024-05-09"),
+        ("from 2019 to 2021", "2019-01-01 … 2021-12-31"),
+        ("since March 2024 and before May 2024", "2024-03-01 … 2024-04-30"),
+        ("in 2024 in 2025", "-"),
+        ("between 2024", "-"),
+        ("on 31 February 2024", "-"),
+    ] {
+        let found = understood_on(&format!("List all posts {period}"), "2026-02-10");
+        assert_eq!(found.map_or("-".to_owned(), |about| about.filters()), expected, "{period}");
+    }
+}
+
+fn article(n: usize, title: &str, published: Option<&str>) -> ArticleMeta {
+    ArticleMeta {
+        id: ArticleId(format!("{n:016x}")),
+        source: SourceId("http://londonist.com//feed".to_owned()),
+        other_sources: Vec::new(),
+        url: None,
+        title: title.to_owned(),
+        authors: vec![if n.is_multiple_of(2) { "Ana Holm" } else { "Laura Reynolds" }.to_owned()],
+        published: published.map(|day| format!("{day}T23:30:00Z").parse::<Timestamp>().unwrap()),
+        tags: Vec::new(),
+    }
+}
+
+fn library() -> Vec<ArticleMeta> {
+    vec![
+        article(0, "Setting Up RAG at Home", Some("2025-11-19")),
+        article(1, "From “I Don’t Get AI” to Building", Some("2025-11-12")),
+        article(2, "One Config File Away", Some("2025-12-01")),
+        article(3, "2025 in Review", Some("2025-12-31")),
+        article(4, "Farewell, Ai2", Some("2026-06-02")),
+        article(5, "Notes", None),
+    ]
+}
+
+fn answer(question: &str, found: &[Vec<(usize, f32)>]) -> Option<String> {
+    let (about, articles) = (understood(question)?, library());
+    let lines = choose(&about, &articles, found)?.lines(&about, &articles);
+    let cited = |line: &Line| line.articles.iter().map(|at| format!("[{at}]")).collect::<String>();
+    let lines = lines.iter().map(|line| format!("{} {}", line.text, cited(line)));
+    Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn answers_are_plain_sentences_that_cite() {
+    for (question, found, expected) in [
+        (
+            "What did the author write about in December 2025?",
+            vec![],
+            "Two posts were published in December 2025. One more has no date. [2][3]\n\
+             - “One Config File Away” (1 December 2025) [2]\n\
+             - “2025 in Review” (31 December 2025) [3]",
+        ),
+        (
+            "Which post came out just before the one on setting up RAG?",
+            vec![vec![(0, 0.7), (1, 0.65)]],
+            "The post before “Setting Up RAG at Home” is “From ‘I Don’t Get AI’ to Building” of \
+             12 November 2025. [1][0]",
+        ),
+        (
+            "Which post came before the “I don't get AI” one?",
+            vec![vec![(1, 0.7), (0, 0.65)]],
+            "The library has no post before “From ‘I Don’t Get AI’ to Building”. [1]",
+        ),
+        (
+            "When did the goodbye to Ai2 appear?",
+            vec![vec![(4, 0.6), (2, 0.58)]],
+            "“Farewell, Ai2” was published on 2 June 2026 by Ana Holm. [4]",
+        ),
+        (
+            "How many posts came out on 19 November 2025?",
+            vec![],
+            "One post was published on 19 November 2025. One more has no date. [0]",
+        ),
+        (
+            "How many posts did Ana write in 2024?",
+            vec![],
+            "No posts by Ana Holm were published in 2024. ",
+        ),
+        (
+            "first and last post by Ana",
+            vec![],
+            "The first post by Ana Holm is “Setting Up RAG at Home” of 19 November 2025. [0]\nThe last is “Farewell, Ai2” of 2 June 2026. [4]",
+        ),
+        (
+            "latest post of 2025",
+            vec![],
+            "The newest post published in 2025 is “2025 in Review” of 31 December 2025. [3]",
+        ),
+        // Two that fit equally well, and one that nothing fits.
+        ("When was the post on boats published?", vec![vec![(1, 0.5), (2, 0.5)]], "-"),
+        ("When was the post on boats published?", vec![vec![]], "-"),
+        ("oldest post on kubernetes", vec![vec![]], "-"),
+        (
+            "oldest post on kubernetes",
+            vec![vec![(3, 0.6), (2, 0.59), (0, 0.3)]],
+            "The oldest post on “kubernetes” is “One Config File Away” of 1 December 2025. [2]",
+        ),
+        (
+            "How many articles do I have about RAG?",
+            vec![vec![(1, 0.6)]],
+            "There is one post on “RAG” in the library. [0]",
+        ),
+        ("When did the post on notes come out?", vec![vec![]], "-"),
+    ] {
+        let said = answer(question, &found).unwrap_or_else(|| "-".to_owned());
+        assert_eq!(said, expected, "{question}");
+    }
+}
+
+#[test]
+fn long_lists_say_how_many_more_there_are() {
+    let articles: Vec<ArticleMeta> =
+        (0..34).map(|n| article(n, &format!("Post {n}"), Some("2024-05-05"))).collect();
+    let about = understood("List all posts from 2024").unwrap();
+    let lines = choose(&about, &articles, &[]).unwrap().lines(&about, &articles);
+    assert_eq!(lines.len(), 22);
+    assert_eq!(lines[0].text, "34 posts were published in 2024.");
+    assert_eq!(lines[21].text, "- and 14 more");
+}
+
+#[test]
+fn the_first_post_of_a_source_has_none_before_it() {
+    let said = answer("Which post came before the one titled “2025 in Review”?", &[vec![]]);
+    assert!(said.unwrap().starts_with("The post before “2025 in Review” is “One Config"));
+    let question = "Which post came after the one on the farewell?";
+    let said = answer(question, &[vec![(4, 0.6)]]);
+    assert_eq!(said.as_deref(), Some("The library has no post after “Farewell, Ai2”. [4]"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>()) {
+        let _ = understood(&text);
+    }
+
+    #[test]
+    fn no_run_of_its_own_words_makes_it_panic(
+        words in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "which", "what", "when", "who", "did", "how many", "posts", "post", "the", "one",
+                "on", "before", "after", "between", "and", ",", "May", "31", "2026", "by", "Ana's",
+                "last", "first", "newest", "of", "“RAG”", "“", "list", "everything", "published",
+                "in", "aws", "blog", "was", "what's", "new", "since", "99", "months", "'", "-",
+                "0000-00-00", "9999-12-31", "come", "out", "wrote", "about", "7th", "winter",
+            ]),
+            0..16,
+        )
+    ) {
+        if let Some(about) = understood(&words.join(" ")) {
+            let articles = library();
+            let found = vec![vec![(0, 0.5), (99, 0.4), (1, f32::NAN)]];
+            if let Some(choice) = choose(&about, &articles, &found) {
+                prop_assert!(!choice.lines(&about, &articles).is_empty());
+            }
+            let _ = about.filters();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The sentences of passages that answer best, word for word. Pure.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::text::collapse;
+use crate::retrieve::{Passage, Scored};
+
+/// Quotes at the most.
+const QUOTES: usize = 3;
+
+/// By how much a quote may be worth less than the best.
+const BELOW: f32 = 0.15;
+
+/// Words that a quote has at least: a heading or a label answers nothing.
+const WORDS: usize = 4;
+
+/// Characters of a quote at the most: a table or a listing can be one sentence.
+const LONGEST: usize = 500;
+
+/// A sentence of a passage as it stands there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quote {
+    /// The passage's number.
+    pub n: usize,
+    /// Word for word, white space collapsed.
+    pub text: String,
+    /// Bytes of the article revision's text.
+    pub range: Range<usize>,
+    /// What it is worth as an answer; comparable within one question.
+    pub score: f32,
+}
+
+/// The sentences that answer best, best first; none twice.
+pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
+    let mut order: Vec<&Scored> = scored.iter().collect();
+    order.sort_by(|a, b| {
+        let place = |one: &Scored| (one.passage, one.range.start);
+        b.score().total_cmp(&a.score()).then(place(a).cmp(&place(b)))
+    });
+    let mut quotes: Vec<Quote> = Vec::new();
+    for one in order {
+        let Some(passage) = passages.get(one.passage) else { continue };
+        let Some(said) = passage.text.get(one.range.clone()) else { continue };
+        let text = collapse(said);
+        let is_short = text.split(' ').count() < WORDS || text.ends_with([':', '?']);
+        let is_said = quotes.iter().any(|quote| quote.text.to_lowercase() == text.to_lowercase());
+        if is_short || is_said || text.chars().count() > LONGEST {
+            continue;
+        }
+        if quotes.first().is_some_and(|best| one.score() < best.score - BELOW) {
+            break;
+        }
+        let start = passage.range.start + one.range.start + (said.len() - said.trim_start().len());
+        let range = start..start + said.trim().len();
+        quotes.push(Quote { n: passage.n, text, range, score: one.score() });
+        if quotes.len() == QUOTES {
+            break;
+        }
+    }
+    quotes
+}

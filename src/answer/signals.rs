@@ -1,0 +1,109 @@
+//! What tells whether the articles answer a question, and how likely that makes it. Pure.
+//!
+//! One logistic regression (Cox, 1958) over what retrieval knows, and one that also has the LLM's own
+//! verdict; fitted by `wellread eval calibrate`, see `eval/README.md`.
+
+use serde::{Deserialize, Serialize};
+
+use super::cite;
+use crate::document::terms;
+use crate::retrieve::{Passage, Retrieved, Scored, covered};
+
+/// What is known of whether the articles answer a question, before they are asked for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Signals {
+    /// Cosine of the best chunk, −1 to 1; 0 if there is none.
+    pub cosine: f32,
+    /// By how much that is above the median of the hits that the vector search found.
+    pub gap: f32,
+    /// How well the best chunk's tokens and sentences match the question's; 0 if that was not looked at.
+    pub late: f32,
+    /// The best cosine of a sentence of the passages.
+    pub sentence: f32,
+    /// The share of the question's terms, by their inverse document frequencies, that the best
+    /// sentence for it has.
+    pub nearby: f32,
+    /// That share over all passages with their titles and headings.
+    pub covered: f32,
+    /// The share of the question's names that the passages have; 1 if it has none.
+    pub names: f32,
+    /// 1 if both searches have their best chunk in the same section, else 0.
+    pub agree: f32,
+    /// The LLM's log-odds that the passages state the answer; `None` if it was not asked.
+    pub verdict: Option<f32>,
+    /// The mean natural logarithm of how likely each token was that the LLM wrote; `None` if it wrote
+    /// nothing. Known too late to decide on what is shown.
+    pub written: Option<f32>,
+}
+
+/// What the articles are known by before an LLM reads them.
+pub fn signals(
+    question: &str,
+    retrieved: &Retrieved,
+    passages: &[Passage],
+    scored: &[Scored],
+) -> Signals {
+    let mut dense: Vec<f32> = retrieved.hits.iter().filter_map(|hit| hit.scores.dense).collect();
+    dense.sort_by(f32::total_cmp);
+    let median = dense.get(dense.len() / 2).copied().unwrap_or(0.0);
+    let best = |of: fn(&Scored) -> f32| scored.iter().map(of).fold(0.0, f32::max);
+    let first = |of: fn(&crate::base::Scores) -> Option<f32>| {
+        let with = retrieved.hits.iter().filter_map(|hit| of(&hit.scores).map(|score| (score, hit)));
+        let best = with.max_by(|a, b| a.0.total_cmp(&b.0));
+        best.map(|(_, hit)| (&hit.article.id, hit.section))
+    };
+    let (by_vector, by_words) = (first(|scores| scores.dense), first(|scores| scores.sparse));
+    let all: Vec<String> = passages.iter().map(cite::everything).collect();
+    let has = terms::of(&all.join("\n")).ids;
+    let names = cite::asked_names(question);
+    let there = cite::name_keys(&all.join("\n"));
+    let found = names.iter().filter(|name| there.contains(*name)).count();
+    let cosine = retrieved.best_cosine.unwrap_or(0.0).max(0.0);
+    Signals {
+        cosine,
+        gap: (cosine - median).max(0.0),
+        late: retrieved.hits.first().and_then(|hit| hit.scores.late).unwrap_or(0.0),
+        sentence: best(|one| one.cosine),
+        nearby: best(|one| one.covered),
+        covered: covered(retrieved, &has),
+        names: if names.is_empty() { 1.0 } else { found as f32 / names.len() as f32 },
+        agree: f32::from(u8::from(by_vector.is_some() && by_vector == by_words)),
+        verdict: None,
+        written: None,
+    }
+}
+
+/// How many numbers the models weigh.
+pub const FEATURES: usize = 9;
+
+/// Log-odds as a linear function of the features.
+struct Model {
+    bias: f32,
+    weights: [f32; FEATURES],
+}
+
+/// Without the LLM's verdict.
+const BEFORE: Model = Model { bias: -2.0, weights: [4.0, 0.0, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.0] };
+/// With it.
+const AFTER: Model = Model { bias: -2.0, weights: [4.0, 0.0, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 0.3] };
+
+impl Signals {
+    /// What the features are called, in their order.
+    pub const NAMES: [&str; FEATURES] =
+        ["cosine", "gap", "late", "sentence", "nearby", "covered", "names", "agree", "verdict"];
+
+    /// The features that the models weigh, in their order, the verdict last (0 without one).
+    pub fn features(&self) -> [f32; FEATURES] {
+        let Signals { cosine, gap, late, sentence, nearby, covered, names, agree, verdict, .. } =
+            *self;
+        let verdict = verdict.unwrap_or(0.0).clamp(-6.0, 6.0);
+        [cosine, gap, late, sentence, nearby, covered, names, agree, verdict]
+    }
+
+    /// How likely it is that the articles answer, 0 to 1.
+    pub fn probability(&self) -> f32 {
+        let Model { bias, weights } = if self.verdict.is_some() { AFTER } else { BEFORE };
+        let odds = self.features().iter().zip(weights).fold(bias, |sum, (x, w)| sum + x * w);
+        1.0 / (1.0 + (-odds).exp())
+    }
+}

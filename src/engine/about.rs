@@ -1,0 +1,140 @@
+//! Questions about the articles themselves, answered from the library.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::KnowledgeBase;
+use super::ask::Question;
+use super::snapshot::Snapshot;
+use crate::answer::about::{self, About};
+use crate::answer::{Answer, listed};
+use crate::base::error::Result;
+use crate::base::{ArticleMeta, Filter};
+use crate::infer::Embedder;
+use crate::library::Library;
+use crate::retrieve::Passage;
+
+/// Bytes of an article's beginning that are shown of one that is cited as a whole.
+const BEGINNING: usize = 400;
+
+/// Hits of a topic that say which articles are on it.
+const HITS: usize = 20;
+
+impl KnowledgeBase {
+    /// The answer to a question about the articles themselves; `None` if it is not one, or the
+    /// library can't tell.
+    pub(super) fn about(
+        &self,
+        question: &Question<'_>,
+        library: &Library,
+        snapshot: &Snapshot,
+        embedder: &dyn Embedder,
+        start: Instant,
+    ) -> Result<Option<Answer>> {
+        // Looking at all articles is for the questions that may need it.
+        if !about::may_be(question.text) {
+            return Ok(None);
+        }
+        let articles: Vec<ArticleMeta> =
+            library.articles(question.filter)?.into_iter().map(|info| info.meta).collect();
+        let authors: BTreeSet<&String> =
+            articles.iter().flat_map(|article| &article.authors).collect();
+        let authors: Vec<String> = authors.into_iter().cloned().collect();
+        let sources: Vec<_> = library
+            .sources()?
+            .into_iter()
+            .map(|source| (source.id, source.title.unwrap_or_default(), source.site))
+            .collect();
+        let today = Timestamp::now().to_zoned_datetime(TimeZone::UTC).date();
+        let Some(about) = about::recognise(question.text, today, &authors, &sources) else {
+            return Ok(None);
+        };
+        let places: HashMap<_, _> =
+            articles.iter().enumerate().map(|(at, article)| (&article.id, at)).collect();
+        let mut found = Vec::new();
+        for topic in &about.topics {
+            let filter = narrowed(question.filter, &about);
+            let place = (snapshot.index(), library, embedder);
+            let retrieved = self.find(topic, &filter, place, HITS)?;
+            let mut ranking: Vec<(usize, f32)> = Vec::new();
+            for hit in &retrieved.hits {
+                let Some(at) = places.get(&hit.article.id) else { continue };
+                if ranking.iter().all(|(known, _)| known != at) {
+                    ranking.push((*at, hit.scores.dense.unwrap_or(0.0).max(0.0)));
+                }
+            }
+            found.push(ranking);
+        }
+        let Some(choice) = about::choose(&about, &articles, &found) else { return Ok(None) };
+        let lines = choice.lines(&about, &articles);
+        let mut passages: Vec<Passage> = Vec::new();
+        let mut numbers: HashMap<usize, usize> = HashMap::new();
+        for at in lines.iter().flat_map(|line| &line.articles) {
+            if numbers.contains_key(at) {
+                continue;
+            }
+            let Some(article) = articles.get(*at) else { continue };
+            let n = passages.len() + 1;
+            if let Some(passage) = self.beginning(n, article, library, snapshot)? {
+                numbers.insert(*at, n);
+                passages.push(passage);
+            }
+        }
+        let cited: Vec<(String, Vec<usize>)> = lines
+            .into_iter()
+            .map(|line| {
+                let of = line.articles.iter().filter_map(|at| numbers.get(at).copied());
+                (line.text, of.collect())
+            })
+            .collect();
+        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(Some(listed(cited, passages, about.filters(), ms)))
+    }
+
+    /// How an article begins, as a passage.
+    fn beginning(
+        &self,
+        n: usize,
+        article: &ArticleMeta,
+        library: &Library,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Passage>> {
+        let Some((meta, revision, id)) =
+            library.article_document(&article.id, &self.config().clean)?
+        else {
+            return Ok(None);
+        };
+        let document = snapshot.document(&id)?;
+        let block = document.blocks.first().map_or(0..0, |block| block.range.clone());
+        let end = document.text.floor_char_boundary(block.end.min(block.start + BEGINNING));
+        let range = block.start..end;
+        Ok(Some(Passage {
+            n,
+            article: meta,
+            revision,
+            document: id,
+            section: 0,
+            heading_path: Vec::new(),
+            text: document.text[range.clone()].to_owned(),
+            shown: vec![range.clone()],
+            range,
+            score: 1.0,
+        }))
+    }
+}
+
+/// A filter with what the question itself says of the articles' sources and authors; its period is
+/// applied when articles are chosen, for a neighbour may lie outside of it.
+fn narrowed(filter: &Filter, about: &About) -> Filter {
+    let mut filter = filter.clone();
+    if filter.sources.is_empty() {
+        filter.sources.clone_from(&about.filter.sources);
+    }
+    if filter.authors.is_empty() {
+        filter.authors.clone_from(&about.filter.authors);
+    }
+    filter
+}

@@ -1,0 +1,135 @@
+//! The first hits, ranked anew by how their tokens and sentences match the question's. Pure.
+//!
+//! MaxSim (Khattab and Zaharia, *ColBERT*, SIGIR 2020) with each token of the question weighted by how
+//! rare its word is, and the best sentences; weights found on development halves (`eval/README.md`).
+
+use std::ops::Range;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::Retrieved;
+use crate::base::Hit;
+use crate::base::error::Result;
+use crate::compute::math;
+use crate::document::terms;
+use crate::infer::Embedding;
+use crate::infer::details::{Details, Kind, expand};
+
+/// What the best sentences count beside the tokens.
+const SENTENCES: f32 = 0.5;
+
+/// Weight of a word that says little, such as "of".
+const LEAST: f32 = 0.5;
+
+/// Hits that are ranked by their sentences, too.
+const SECOND: usize = 15;
+
+/// By how much each hit that was not looked at stands below the one before it.
+const BEHIND: f32 = 1e-3;
+
+/// A question, prepared for being compared with many texts.
+pub struct Asked {
+    /// Weight and state of each token, the weights' sum being 1.
+    tokens: Vec<(f32, Vec<f32>)>,
+    vector: Vec<f32>,
+}
+
+impl Asked {
+    /// Prepares a question with its terms' inverse document frequencies.
+    pub fn new(question: &str, embedding: &Embedding, retrieved: &Retrieved) -> Asked {
+        let words: Vec<(Range<usize>, f32)> = question
+            .unicode_word_indices()
+            .map(|(at, word)| (at..at + word.len(), weight(word, retrieved)))
+            .collect();
+        let weight_of = |at: usize| {
+            words.iter().find(|(range, _)| range.contains(&at)).map_or(LEAST, |(_, weight)| *weight)
+        };
+        let mut tokens: Vec<(f32, Vec<f32>)> = embedding
+            .tokens
+            .iter()
+            .map(|token| (weight_of(token.range.start), token.state.clone()))
+            .collect();
+        let sum: f32 = tokens.iter().map(|(weight, _)| weight).sum();
+        tokens.iter_mut().for_each(|(weight, _)| *weight /= sum);
+        Asked { tokens, vector: embedding.vector.clone() }
+    }
+
+    /// How well the tokens of a text match: the weighted mean of each token's best match, −1 to 1.
+    fn tokens(&self, details: &Details) -> f32 {
+        let mut best = vec![f32::NEG_INFINITY; self.tokens.len()];
+        let mut pair = vec![0.0; details.dimensions];
+        for (_, signs) in &details.parts {
+            expand(signs, &mut pair);
+            for (best, (_, state)) in best.iter_mut().zip(&self.tokens) {
+                *best = best.max(math::dot(state, &pair));
+            }
+        }
+        let pairs = self.tokens.iter().zip(best).filter(|(_, best)| best.is_finite());
+        pairs.map(|((weight, _), best)| weight * best).sum()
+    }
+
+    /// The cosine of each sentence, with its bytes.
+    pub fn sentences(&self, details: &Details) -> Vec<(Range<usize>, f32)> {
+        let mut numbers = vec![0.0; details.dimensions];
+        let each = details.parts.iter().map(|(range, signs)| {
+            expand(signs, &mut numbers);
+            (range.clone(), math::dot(&self.vector, &numbers))
+        });
+        each.collect()
+    }
+
+    /// The mean cosine of the two best sentences; 0 if there is none.
+    fn best_sentences(&self, details: &Details) -> f32 {
+        let mut cosines: Vec<f32> =
+            self.sentences(details).into_iter().map(|(_, cosine)| cosine).collect();
+        cosines.sort_by(|a, b| b.total_cmp(a));
+        cosines.truncate(2);
+        cosines.iter().sum::<f32>() / cosines.len().max(1) as f32
+    }
+}
+
+/// What a word of a question weighs.
+fn weight(word: &str, retrieved: &Retrieved) -> f32 {
+    let terms = &retrieved.terms;
+    let found = terms::of(word).ids.into_iter().filter_map(|term| {
+        let at = terms.indices.binary_search(&term).ok()?;
+        terms.values.get(at).copied()
+    });
+    found.fold(LEAST, f32::max)
+}
+
+/// Gives the details of hits, in their order.
+pub type Look<'a> = &'a dyn Fn(Kind, &[Hit]) -> Result<Vec<Details>>;
+
+/// Ranks the first `count` hits anew by their tokens, and of those the first [`SECOND`] by their
+/// sentences, too; all others stay behind them in their order.
+///
+/// # Errors
+/// If `look` fails.
+pub fn rank(hits: &mut [Hit], count: usize, asked: &Asked, look: Look<'_>) -> Result<()> {
+    let count = count.min(hits.len());
+    let (first, _) = hits.split_at_mut(count);
+    let tokens = look(Kind::Tokens, first)?;
+    for (hit, details) in first.iter_mut().zip(tokens) {
+        hit.score = asked.tokens(&details);
+    }
+    first.sort_by(order);
+    let second = &mut first[..SECOND.min(count)];
+    let sentences = look(Kind::Sentences, second)?;
+    for (hit, details) in second.iter_mut().zip(sentences) {
+        hit.score += SENTENCES * asked.best_sentences(&details);
+        hit.scores.late = Some(hit.score);
+    }
+    second.sort_by(order);
+    let mut last = second.last().map_or(0.0, |hit| hit.score);
+    for hit in &mut hits[SECOND.min(count)..] {
+        last -= BEHIND;
+        hit.score = last;
+    }
+    Ok(())
+}
+
+/// Best first, ties by chunk id.
+fn order(a: &Hit, b: &Hit) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then(a.chunk_id.cmp(&b.chunk_id))
+}
