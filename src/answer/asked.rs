@@ -11,7 +11,7 @@ use super::{
     AbstainReason, Answer, AnswerOptions, AnswerSentence, AnswerStatus, DropReason, OnSaid, Said,
     Timings, Usage, joined,
 };
-use crate::answer::cite::{Evidence, Sentences};
+use crate::answer::cite::{self, Evidence, Sentences};
 use crate::base::error::Result;
 use crate::base::{Cancel, Document, DocumentId};
 use crate::infer::details::Kind;
@@ -154,6 +154,13 @@ impl Asked<'_> {
         Ok(answer)
     }
 
+    /// Whether the quotes of an answer may be it.
+    fn is_quotable(&self, answer: &Answer) -> bool {
+        let has_figure = |quote: &Quote| cite::adds_figure(&quote.text, self.question);
+        !answer.quotes.is_empty()
+            && (!cite::asks_for_figure(self.question) || answer.quotes.iter().any(has_figure))
+    }
+
     /// Has the LLM write, and keeps what holds.
     fn write(
         &self,
@@ -203,7 +210,8 @@ impl Asked<'_> {
                 Finish::Cancelled => {}
             }
         }
-        let (sentences, dropped) = reader.end();
+        let mut ask = |sentence: &str| log_odds(generator, &prompts.support(sentence)?, cancel);
+        let (sentences, dropped) = reader.end(&mut ask, on_said)?;
         answer.usage.prompt_tokens = generation.prompt_tokens;
         answer.usage.completion_tokens = generation.completion_tokens;
         answer.usage.drafted_tokens = generation.drafted;
@@ -220,7 +228,7 @@ impl Asked<'_> {
             answer.sentences = sentences;
         } else if declined {
             answer.abstain_reason = Some(AbstainReason::Declined);
-        } else if answer.confidence >= self.options.caution.quotes() && !answer.quotes.is_empty() {
+        } else if answer.confidence >= self.options.caution.quotes() && self.is_quotable(answer) {
             answer.quote();
             for sentence in &answer.sentences {
                 on_said(Said::Sentence(sentence))?;

@@ -61,3 +61,61 @@ pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
     }
     quotes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ArticleId, ArticleMeta, DocumentId, SourceId};
+
+    fn passage(text: &str) -> Passage {
+        Passage {
+            n: 1,
+            article: ArticleMeta {
+                id: ArticleId("a".into()),
+                source: SourceId("s".into()),
+                other_sources: vec![],
+                url: None,
+                title: "T".into(),
+                authors: vec![],
+                published: None,
+                tags: vec![],
+            },
+            revision: 1,
+            document: DocumentId("d".into()),
+            section: 0,
+            heading_path: vec![],
+            range: 100..100 + text.len(),
+            shown: vec![],
+            text: text.into(),
+            score: 1.0,
+        }
+    }
+
+    /// Quotes of sentences that end in a digit: tenths of their cosines.
+    fn of(text: &str) -> Vec<(String, Range<usize>)> {
+        let passages = [passage(text)];
+        let mut at = 0;
+        let scored: Vec<Scored> = text
+            .split_inclusive(". ")
+            .map(|said| {
+                let range = at..at + said.len();
+                at = range.end;
+                let digit = said.chars().filter_map(|c| c.to_digit(10)).next().unwrap_or(0);
+                let cosine = digit as f32 / 10.0;
+                Scored { passage: 0, range, cosine, covered: 0.0, below: 0.0 }
+            })
+            .collect();
+        quotes(&passages, &scored).into_iter().map(|quote| (quote.text, quote.range)).collect()
+    }
+
+    #[test]
+    fn the_best_whole_sentences_come_first_and_none_twice() {
+        let text = "The keel  is laid 8. Short one 9. The mast is next 9. The keel is laid 8. \
+                    Far below the others 3.";
+        let found = of(text);
+        assert_eq!(found[0].0, "The mast is next 9.");
+        assert_eq!(found[1], ("The keel is laid 8.".to_owned(), 100..120));
+        assert_eq!(found.len(), 2);
+        assert!(of("").is_empty());
+    }
+}

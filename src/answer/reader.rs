@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use super::cite::{Checker, Support, list_item, strip_marks};
+use super::cite::{
+    Checker, Missing, Support, adds_figure, asks_for_figure, list_item, strip_marks,
+};
 use super::{AnswerOptions, AnswerSentence, DropReason, DroppedSentence, OnSaid, Said};
 use crate::base::error::Result;
 use crate::base::text::collapse;
@@ -11,8 +13,14 @@ use crate::retrieve::Passage;
 /// Reads sentence by sentence.
 pub(super) struct Reader<'a> {
     checker: Checker<'a>,
+    question: &'a str,
+    odds: f32,
+    /// Whether a figure is asked for that no sentence has given yet: until then all wait.
+    wants_figure: bool,
     sentences: Vec<AnswerSentence>,
     dropped: Vec<DroppedSentence>,
+    /// Sentences that the words don't tell enough of, and those after them; whether they hold.
+    waiting: Vec<(AnswerSentence, bool)>,
     seen: Vec<String>,
     max: usize,
     /// Whether the sentence before was dropped.
@@ -21,20 +29,55 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader of what is to answer a question from passages.
-    pub fn new(passages: &'a [Passage], question: &str, options: &AnswerOptions) -> Reader<'a> {
+    pub fn new(
+        passages: &'a [Passage],
+        question: &'a str,
+        options: &AnswerOptions,
+    ) -> Reader<'a> {
         Reader {
             checker: Checker::new(passages, question, options.support),
+            question,
+            odds: options.support.odds,
+            wants_figure: asks_for_figure(question),
             sentences: Vec::new(),
             dropped: Vec::new(),
+            waiting: Vec::new(),
             seen: Vec::new(),
             max: options.max_sentences,
             is_alone: false,
         }
     }
 
-    /// What holds, and what went.
-    pub fn end(self) -> (Vec<AnswerSentence>, Vec<DroppedSentence>) {
-        (self.sentences, self.dropped)
+    /// What holds, and what went. Of sentences that the words don't tell enough of, `ask` says how
+    /// much likelier it is that the passages say them than that they don't.
+    ///
+    /// # Errors
+    /// If `ask` or `on_said` fails.
+    pub fn end(
+        mut self,
+        ask: &mut dyn FnMut(&str) -> Result<f32>,
+        on_said: OnSaid<'_>,
+    ) -> Result<(Vec<AnswerSentence>, Vec<DroppedSentence>)> {
+        for (sentence, holds) in std::mem::take(&mut self.waiting) {
+            if self.wants_figure {
+                let why = DropReason::Unsupported(Missing::FigureAsked);
+                self.drop(&sentence.text, why, on_said)?;
+            } else if self.is_alone && leans(&sentence.text) {
+                self.drop(&sentence.text, DropReason::Leaning, on_said)?;
+            } else if holds || ask(&sentence.text)? >= self.odds {
+                self.keep(sentence, on_said)?;
+            } else {
+                self.drop(&sentence.text, DropReason::Unsupported(Missing::Odds), on_said)?;
+            }
+        }
+        Ok((self.sentences, self.dropped))
+    }
+
+    fn keep(&mut self, sentence: AnswerSentence, on_said: OnSaid<'_>) -> Result<()> {
+        on_said(Said::Sentence(&sentence))?;
+        self.sentences.push(sentence);
+        self.is_alone = false;
+        Ok(())
     }
 
     /// Takes a sentence out.
@@ -67,29 +110,32 @@ impl<'a> Reader<'a> {
         self.seen.push(key);
         let why = if is_fragment(&plain) {
             DropReason::Unfinished
-        } else if self.is_alone && leans(&plain) {
+        } else if self.is_alone && self.waiting.is_empty() && leans(&plain) {
             DropReason::Leaning
         } else {
-            match self.checker.check(&plain) {
-                Support::Supported { evidence } => {
-                    let sentence = AnswerSentence {
-                        text: plain,
-                        citations: evidence.iter().map(|found| found.n).collect(),
-                        evidence,
-                    };
-                    on_said(Said::Sentence(&sentence))?;
-                    self.sentences.push(sentence);
-                    self.is_alone = false;
-                    let full = self.sentences.len() >= self.max;
-                    return Ok(if full {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    });
+            let (evidence, holds) = match self.checker.check(&plain) {
+                Support::Supported { evidence } => (evidence, true),
+                Support::Unsure { evidence } => (evidence, false),
+                Support::Unsupported { missing } => {
+                    let why = DropReason::Unsupported(missing);
+                    self.drop(sentence, why, on_said)?;
+                    return Ok(ControlFlow::Continue(()));
                 }
-                Support::Unsupported { missing } => DropReason::Unsupported(missing),
-                Support::Declines => DropReason::Declines,
+                Support::Declines => {
+                    self.drop(sentence, DropReason::Declines, on_said)?;
+                    return Ok(ControlFlow::Continue(()));
+                }
+            };
+            let citations = evidence.iter().map(|found| found.n).collect();
+            let sentence = AnswerSentence { text: plain, citations, evidence };
+            self.wants_figure = self.wants_figure && !adds_figure(&sentence.text, self.question);
+            if holds && self.waiting.is_empty() && !self.wants_figure {
+                self.keep(sentence, on_said)?;
+            } else {
+                self.waiting.push((sentence, holds));
             }
+            let is_full = self.sentences.len() + self.waiting.len() >= self.max;
+            return Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
         };
         self.drop(sentence, why, on_said)?;
         Ok(ControlFlow::Continue(()))
@@ -173,6 +219,39 @@ fn leans(text: &str) -> bool {
         "this", "these", "that", "those", "it", "its", "they", "their", "such", "he", "she", "his",
         "her", "both", "additionally", "moreover", "furthermore", "also", "instead",
     ];
-    let first = text.split(|c: char| !c.is_alphanumeric() && c != '\'').next().unwrap_or_default();
+    let first = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     LEANING.contains(&first.to_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_tidied() {
+        assert_eq!(tidy(", the  hull\nis oak."), "The hull is oak.");
+        assert_eq!(tidy("the passages state that the hull is oak."), "The hull is oak.");
+        assert_eq!(tidy("the author also notes that it floats."), "It floats.");
+        assert_eq!(tidy("the article states a price."), "The article states a price.");
+        assert_eq!(tidy("3. sand it"), "- Sand it");
+        assert_eq!(tidy("he called it \"oak."), "He called it oak.");
+        assert_eq!(tidy("he called it \"oak\"."), "He called it \"oak\".");
+        assert_eq!(tidy("the “hull is oak."), "The hull is oak.");
+    }
+
+    #[test]
+    fn what_breaks_off_is_a_fragment() {
+        for said in ["Which is.", "The parts are and.", "It is made of,", "Goals:"] {
+            assert!(is_fragment(said), "{said}");
+        }
+        for said in ["It is what it stands for.", "The goals were:", "Sand it"] {
+            assert!(!is_fragment(said), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_leans_on_a_dropped_sentence_goes_with_it() {
+        assert!(leans("These include checks.") && leans("It's slow.") && leans("They float."));
+        assert!(!leans("Item one floats.") && !leans("Theseus sailed."));
+    }
 }

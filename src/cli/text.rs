@@ -168,8 +168,11 @@ fn why_dropped(why: &DropReason) -> String {
         }
         DropReason::Unsupported(Missing::Name(name)) => format!("no passage has the name {name}"),
         DropReason::Unsupported(Missing::Negation) => "the passage says the opposite".to_owned(),
-        DropReason::Unsupported(Missing::Subject(word)) => {
-            format!("the passage that says this does not speak of \"{word}\"")
+        DropReason::Unsupported(Missing::FigureAsked) => {
+            "it does not give the figure that is asked for".to_owned()
+        }
+        DropReason::Unsupported(Missing::Odds) => {
+            "the LLM itself does not find that the passages say this".to_owned()
         }
         DropReason::Unsupported(Missing::Words) => "no passage says this".to_owned(),
         DropReason::Unsupported(Missing::Content) => "it says nothing".to_owned(),

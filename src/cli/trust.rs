@@ -107,7 +107,13 @@ mod tests {
             .collect();
         assert_eq!(
             free_texts,
-            ["chunk.heading_path", "models.embedder", "models.generator", "retrieval.fusion"]
+            [
+                "answer.caution",
+                "chunk.heading_path",
+                "models.embedder",
+                "models.generator",
+                "retrieval.fusion"
+            ]
         );
     }
 

@@ -414,6 +414,8 @@ mod tests {
             ranked: Vec::new(),
             gold: Vec::new(),
             answer: answered.map(|answered| Answered {
+                quotes: vec![],
+                signals: Signals::default(),
                 status: status(answered),
                 reason: None,
                 text: String::new(),

@@ -66,7 +66,7 @@ fn z_scores(hits: &[Hit], weight: f32) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use std::collections::HashSet;
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::base::{ArticleId, ArticleMeta, Scores, SourceId};
 
-    fn hit(id: u128, dense: Option<f32>, sparse: Option<f32>) -> Hit {
+    pub(in crate::retrieve) fn hit(id: u128, dense: Option<f32>, sparse: Option<f32>) -> Hit {
         Hit {
             chunk_id: ChunkId(uuid::Uuid::from_u128(id)),
             article: ArticleMeta {

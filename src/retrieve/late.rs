@@ -133,3 +133,71 @@ pub fn rank(hits: &mut [Hit], count: usize, asked: &Asked, look: Look<'_>) -> Re
 fn order(a: &Hit, b: &Hit) -> std::cmp::Ordering {
     b.score.total_cmp(&a.score).then(a.chunk_id.cmp(&b.chunk_id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fuse;
+    use super::*;
+    use crate::base::SparseVector;
+    use crate::infer::Token;
+
+    fn embedding(states: &[[f32; 2]]) -> Embedding {
+        let token = |(at, state): (usize, &[f32; 2])| Token {
+            range: at * 5..at * 5 + 4,
+            state: state.to_vec(),
+        };
+        Embedding {
+            vector: vec![1.0, 0.0],
+            tokens: states.iter().enumerate().map(token).collect(),
+        }
+    }
+
+    #[test]
+    fn rare_words_count_more() {
+        let mut retrieved = Retrieved::default();
+        let rare = terms::query("keel").indices[0];
+        retrieved.terms = SparseVector { indices: vec![rare], values: vec![1.5] };
+        let asked = Asked::new("keel masts", &embedding(&[[1.0, 0.0], [0.0, 1.0]]), &retrieved);
+        let weights: Vec<f32> = asked.tokens.iter().map(|(weight, _)| *weight).collect();
+        assert_eq!(weights, [0.75, 0.25]);
+    }
+
+    #[test]
+    fn the_best_pairs_and_sentences_by_hand() {
+        let asked =
+            Asked::new("a b", &embedding(&[[1.0, 0.0], [0.0, 1.0]]), &Retrieved::default());
+        let half = 0.5f32.sqrt();
+        let pairs = |states: &[[f32; 2]]| Details::tokens(&embedding(states));
+        let both = pairs(&[[0.9, 0.9], [0.9, 0.9], [-1.0, 1.0]]);
+        assert!((asked.tokens(&both) - half).abs() < 1e-6);
+        assert!((asked.tokens(&pairs(&[[-1.0, -1.0]])) + half).abs() < 1e-6);
+        assert_eq!(asked.tokens(&Details::default()), 0.0);
+        let sentences = Details::sentences(2, vec![(0..3, vec![1.0, 1.0]), (3..9, vec![-1.0, 1.0])]);
+        assert_eq!(asked.best_sentences(&sentences), 0.0);
+        assert_eq!(asked.best_sentences(&Details::default()), 0.0);
+    }
+
+    #[test]
+    fn the_first_are_ranked_anew_and_the_others_stay_behind() {
+        let mut hits: Vec<Hit> =
+            (0..40u128).map(|at| fuse::tests::hit(at, Some(1.0 - at as f32 / 100.0), None)).collect();
+        let asked = Asked::new("a", &embedding(&[[1.0, 0.0]]), &Retrieved::default());
+        // The later a hit, the better its tokens.
+        let look = |kind: Kind, hits: &[Hit]| {
+            let of = |hit: &Hit| match kind {
+                Kind::Tokens if hit.chunk_id.0.as_u128() < 20 => {
+                    Details::tokens(&embedding(&[[-1.0, 1.0]]))
+                }
+                Kind::Tokens => Details::tokens(&embedding(&[[1.0, 1.0]])),
+                Kind::Sentences => Details::sentences(2, vec![(0..1, vec![1.0, 1.0])]),
+            };
+            Ok(hits.iter().map(of).collect())
+        };
+        rank(&mut hits, 30, &asked, &look).unwrap();
+        let ids: Vec<u128> = hits.iter().map(|hit| hit.chunk_id.0.as_u128()).collect();
+        let wanted: Vec<u128> = (20..30).chain(0..20).chain(30..40).collect();
+        assert_eq!(ids, wanted);
+        assert!(hits.windows(2).all(|pair| pair[0].score >= pair[1].score));
+        assert_eq!(hits.iter().filter(|hit| hit.scores.late.is_some()).count(), SECOND);
+    }
+}

@@ -1,15 +1,15 @@
 //! A sentence against the passages: which of them support it, and where. Pure.
 //!
-//! The check is lexical and strict where small LLMs err: every figure and every name of a sentence
-//! must stand in the passage that it is said to come from, most of its content words close
-//! together there, and it may not turn a negation round. It doesn't prove entailment; it makes
-//! invented figures, names and sources visible.
+//! The check is strict where small LLMs err: every figure and every name that a sentence adds to the
+//! question must stand in the passage, most of what else it adds close together there, and it may not
+//! turn a negation round. Where the words don't tell, it says so, and the LLM is asked. It doesn't
+//! prove entailment; it makes invented figures, names and sources visible.
 
 mod claim;
 mod decline;
 mod stream;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -28,16 +28,17 @@ pub use stream::{Sentences, strip_marks};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SupportOptions {
-    /// The share of a sentence's content words that must stand within three neighbouring sentences
-    /// of the passage (or its title and headings), 0 to 1.
+    /// The share of a sentence's content words, those of the question left aside, that must stand
+    /// within three neighbouring sentences of the passage (or its title and headings), 0 to 1.
     pub coverage: f32,
-    /// Words of the question that a sentence repeats must stand in the passage, too.
-    pub subject: bool,
+    /// Where words don't tell, how much likelier the LLM must find it that the passages say a sentence
+    /// than that they don't, as the natural logarithm.
+    pub odds: f32,
 }
 
 impl Default for SupportOptions {
     fn default() -> Self {
-        SupportOptions { coverage: 0.5, subject: false }
+        SupportOptions { coverage: 0.5, odds: 0.0 }
     }
 }
 
@@ -47,6 +48,11 @@ impl Default for SupportOptions {
 pub enum Support {
     /// These places support the sentence, best first, at most one a passage.
     Supported {
+        /// Where.
+        evidence: Vec<Evidence>,
+    },
+    /// These places may support it, best first: the words don't tell.
+    Unsure {
         /// Where.
         evidence: Vec<Evidence>,
     },
@@ -80,9 +86,10 @@ pub enum Missing {
     Name(String),
     /// The passage says the opposite.
     Negation,
-    /// A word of the question that the sentence repeats stands nowhere in the passage: what is said
-    /// there is said of something else.
-    Subject(String),
+    /// The figure that the question asks for.
+    FigureAsked,
+    /// The words don't tell, and the LLM does not find that the passages say it.
+    Odds,
     /// Too few of its words stand in the passage.
     Words,
     /// The sentence has no content of its own.
@@ -92,8 +99,8 @@ pub enum Missing {
 /// A passage prepared for checking many sentences against it.
 pub struct Checker<'a> {
     passages: Vec<Prepared<'a>>,
-    /// Content words of the question as they are written, with their stems.
-    asked: Vec<(u32, String)>,
+    /// What the question says.
+    asked: Claim,
     options: SupportOptions,
 }
 
@@ -117,26 +124,11 @@ struct PreparedSentence<'a> {
 impl<'a> Checker<'a> {
     /// Prepares passages, and the question that they are to answer.
     pub fn new(passages: &'a [Passage], question: &str, options: SupportOptions) -> Checker<'a> {
-        let asked = words(question).filter(|word| !names_the_text(word)).flat_map(|word| {
-            terms(&word).into_iter().map(move |term| (term, word.clone())).collect::<Vec<_>>()
-        });
         Checker {
             passages: passages.iter().map(prepare).collect(),
-            asked: asked.collect(),
+            asked: Claim::new(question),
             options,
         }
-    }
-
-    /// A word of question and sentence that a passage does not have.
-    fn foreign(&self, claim: &Claim, passage: &Prepared<'_>) -> Option<String> {
-        let has = |term: &u32| {
-            passage.context.contains(term)
-                || passage.sentences.iter().any(|sentence| sentence.terms.contains(term))
-        };
-        self.asked
-            .iter()
-            .find(|(term, _)| self.options.subject && claim.terms.contains(term) && !has(term))
-            .map(|(_, word)| word.clone())
     }
 
     /// Which passages support a sentence. `[n]` marks in it say which passages its writer means:
@@ -150,43 +142,60 @@ impl<'a> Checker<'a> {
         if claim.terms.is_empty() {
             return Support::Unsupported { missing: Missing::Content };
         }
-        let mut found: Vec<Evidence> = Vec::new();
+        let (mut found, mut unsure): (Vec<Evidence>, Vec<Evidence>) = Default::default();
         let mut nearest: Option<(f32, Missing)> = None;
         for passage in &self.passages {
-            match passage.supports(&claim, self.options.coverage) {
-                Ok(evidence) => match self.foreign(&claim, passage) {
-                    None => found.push(evidence),
-                    Some(word) => nearest = Some((evidence.coverage, Missing::Subject(word))),
-                },
-                Err((coverage, missing)) => {
+            match passage.supports(&claim, &self.asked, self.options.coverage) {
+                Finding::Holds(evidence) => found.push(evidence),
+                Finding::Unsure(evidence) => unsure.push(evidence),
+                Finding::Fails(coverage, missing) => {
                     if nearest.as_ref().is_none_or(|(best, _)| coverage > *best) {
                         nearest = Some((coverage, missing));
                     }
                 }
             }
         }
-        found.sort_by(|a, b| {
-            let is_claimed = |evidence: &Evidence| claimed.contains(&evidence.n);
-            is_claimed(b)
-                .cmp(&is_claimed(a))
-                .then(b.coverage.total_cmp(&a.coverage))
-                .then(a.n.cmp(&b.n))
-        });
-        // Of the others only one that says as much as the best is worth a number of its own.
-        let best = found.first().map_or(0.0, |evidence| evidence.coverage);
-        let first = found.first().map(|evidence| evidence.n);
-        found.retain(|evidence| {
-            claimed.contains(&evidence.n)
-                || Some(evidence.n) == first
-                || (claimed.is_empty() && evidence.coverage > best)
-        });
-        if found.is_empty() {
-            let missing = nearest.map_or(Missing::Words, |(_, missing)| missing);
-            Support::Unsupported { missing }
-        } else {
-            Support::Supported { evidence: found }
+        if !found.is_empty() {
+            return Support::Supported { evidence: cited(found, &claimed) };
         }
+        // Where the nearest passage says the opposite, one that says less doesn't help.
+        let nearer = |coverage: f32| unsure.iter().all(|evidence| evidence.coverage < coverage);
+        let is_denied =
+            matches!(nearest, Some((coverage, Missing::Negation)) if nearer(coverage));
+        if !unsure.is_empty() && !is_denied {
+            return Support::Unsure { evidence: cited(unsure, &claimed) };
+        }
+        let missing = nearest.map_or(Missing::Words, |(_, missing)| missing);
+        Support::Unsupported { missing }
     }
+}
+
+/// The places that are cited of those that were found, best first.
+fn cited(mut found: Vec<Evidence>, claimed: &BTreeSet<usize>) -> Vec<Evidence> {
+    found.sort_by(|a, b| {
+        let is_claimed = |evidence: &Evidence| claimed.contains(&evidence.n);
+        is_claimed(b)
+            .cmp(&is_claimed(a))
+            .then(b.coverage.total_cmp(&a.coverage))
+            .then(a.n.cmp(&b.n))
+    });
+    // Of the others only one that says as much as the best is worth a number of its own.
+    let best = found.first().map_or(0.0, |evidence| evidence.coverage);
+    let first = found.first().map(|evidence| evidence.n);
+    found.retain(|evidence| {
+        claimed.contains(&evidence.n)
+            || Some(evidence.n) == first
+            || (claimed.is_empty() && evidence.coverage > best)
+    });
+    found
+}
+
+/// What a passage says of a sentence.
+enum Finding {
+    Holds(Evidence),
+    Unsure(Evidence),
+    /// With the share of its words that are there, and what is missing.
+    Fails(f32, Missing),
 }
 
 /// A sentence's content.
@@ -212,20 +221,34 @@ impl Claim {
 }
 
 impl Prepared<'_> {
-    fn supports(&self, claim: &Claim, threshold: f32) -> Result<Evidence, (f32, Missing)> {
-        let Some((coverage, window)) = self.best(claim, |_| true) else {
-            return Err((0.0, Missing::Words));
+    fn supports(&self, claim: &Claim, asked: &Claim, threshold: f32) -> Finding {
+        let added: HashSet<u32> = claim.terms.difference(&asked.terms).copied().collect();
+        // A sentence that says little more than the question is looked at as a whole.
+        let says_more = added.len() > 1;
+        let terms = if says_more { &added } else { &claim.terms };
+        let Some((coverage, window)) = self.best(terms, |_| true) else {
+            return Finding::Fails(0.0, Missing::Words);
         };
-        if let Some((_, shown)) =
-            claim.figures.iter().find(|(figure, _)| !figure.stands_in(&self.figures))
-        {
-            return Err((coverage, Missing::Figure(shown.clone())));
+        // What the question says of figures and names is no invention, but no evidence either.
+        let mut is_foreign = false;
+        for (figure, shown) in &claim.figures {
+            if figure.stands_in(&self.figures) {
+                continue;
+            }
+            if asked.figures.iter().all(|(other, _)| other != figure) {
+                return Finding::Fails(coverage, Missing::Figure(shown.clone()));
+            }
+            is_foreign = true;
         }
-        if let Some(name) = claim.names.iter().find(|name| !self.names.contains(*name)) {
-            return Err((coverage, Missing::Name(name.clone())));
+        for name in claim.names.iter().filter(|name| !self.names.contains(*name)) {
+            if !asked.names.contains(name) {
+                return Finding::Fails(coverage, Missing::Name(name.clone()));
+            }
+            is_foreign = true;
         }
-        if coverage < threshold {
-            return Err((coverage, Missing::Words));
+        let least = if says_more { threshold } else { threshold.midpoint(1.0) };
+        if coverage < threshold / 2.0 {
+            return Finding::Fails(coverage, Missing::Words);
         }
         let found = if !claim.negates {
             Some((coverage, window)).filter(|(_, window)| !contradicts(claim, window))
@@ -233,20 +256,28 @@ impl Prepared<'_> {
             Some((coverage, window))
         } else {
             // A denial may rest on another place, if it is the same that is denied there.
-            self.best(claim, |window| window.iter().any(|sentence| sentence.denies(claim)))
+            self.best(terms, |window| window.iter().any(|sentence| sentence.denies(claim)))
                 .filter(|(coverage, _)| *coverage >= threshold)
         };
-        let Some((coverage, window)) = found else { return Err((coverage, Missing::Negation)) };
+        let Some((coverage, window)) = found else {
+            return Finding::Fails(coverage, Missing::Negation);
+        };
         let start = window.first().map_or(0, |sentence| sentence.range.start);
         let end = window.last().map_or(0, |sentence| sentence.range.end);
-        Ok(Evidence { n: self.n, range: self.offset + start..self.offset + end, coverage })
+        let range = self.offset + start..self.offset + end;
+        let evidence = Evidence { n: self.n, range, coverage };
+        if coverage >= least && !is_foreign {
+            Finding::Holds(evidence)
+        } else {
+            Finding::Unsure(evidence)
+        }
     }
 
-    /// The neighbouring sentences that have most of a claim's content words, of those that may be
+    /// The neighbouring sentences that have most of some content words, of those that may be
     /// meant, with the share that they have.
     fn best(
         &self,
-        claim: &Claim,
+        terms: &HashSet<u32>,
         is_meant: impl Fn(&[PreparedSentence<'_>]) -> bool,
     ) -> Option<(f32, &[PreparedSentence<'_>])> {
         const WINDOW: usize = 3;
@@ -257,15 +288,14 @@ impl Prepared<'_> {
                 if !is_meant(window) {
                     continue;
                 }
-                let covered = claim
-                    .terms
+                let covered = terms
                     .iter()
                     .filter(|term| {
                         self.context.contains(term)
                             || window.iter().any(|sentence| sentence.terms.contains(term))
                     })
                     .count();
-                let coverage = covered as f32 / claim.terms.len() as f32;
+                let coverage = covered as f32 / terms.len() as f32;
                 // Of equal windows the shortest is the place.
                 let is_better = best.is_none_or(|(score, other)| {
                     coverage > score || (coverage == score && window.len() < other.len())
@@ -315,6 +345,23 @@ pub(super) fn everything(passage: &Passage) -> String {
         date.unwrap_or_default(),
         passage.text
     )
+}
+
+/// Whether a question asks for a figure, so that what has none is no answer.
+pub(super) fn asks_for_figure(question: &str) -> bool {
+    let words: Vec<String> = words(question).map(|word| word.to_lowercase()).collect();
+    words.windows(2).any(|pair| match [pair[0].as_str(), pair[1].as_str()] {
+        ["how", "many" | "long" | "old" | "tall" | "far"] | ["what", "percentage" | "percent"] => true,
+        ["pass" | "success" | "failure" | "error", "rate"] => true,
+        ["how", "much"] => words.iter().any(|word| word == "cost" || word == "costs"),
+        _ => false,
+    })
+}
+
+/// Whether a text has a figure that a question does not have.
+pub(super) fn adds_figure(text: &str, question: &str) -> bool {
+    let asked = figures(question);
+    figures(text).iter().any(|(figure, _)| asked.iter().all(|(other, _)| other != figure))
 }
 
 /// The names in a question, in the form in which they are compared.

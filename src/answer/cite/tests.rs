@@ -45,7 +45,7 @@ fn verdict(sentence: &str) -> Support {
 fn cited(sentence: &str) -> Vec<usize> {
     match verdict(sentence) {
         Support::Supported { evidence } => evidence.iter().map(|found| found.n).collect(),
-        Support::Unsupported { .. } | Support::Declines => vec![],
+        Support::Unsure { .. } | Support::Unsupported { .. } | Support::Declines => vec![],
     }
 }
 
@@ -122,19 +122,39 @@ fn what_stands_under_a_heading_that_negates_is_negated() {
 }
 
 #[test]
-fn what_is_said_of_something_else_is_no_answer() {
+fn words_of_the_question_prove_nothing_and_are_no_invention() {
     let passages = passages();
-    let question = "How long does the author dry each coat of epoxy?";
-    let options = SupportOptions { subject: true, ..SupportOptions::default() };
-    let checker = Checker::new(&passages, question, options);
-    assert_eq!(
-        checker.check("Each coat of epoxy dries for 48 hours."),
-        Support::Unsupported { missing: Missing::Subject("epoxy".into()) }
-    );
-    assert!(matches!(
-        checker.check("The author dries each coat for 48 hours."),
-        Support::Supported { .. }
-    ));
+    let check = |question: &str, sentence: &str| {
+        Checker::new(&passages, question, SupportOptions::default()).check(sentence)
+    };
+    // What it adds stands there.
+    let sentence = "To protect the boat from salty and windy weather in winter each coat dried.";
+    let question = "How is the boat protected from salty and windy weather in winter?";
+    assert!(matches!(check(question, sentence), Support::Supported { .. }));
+    assert!(!matches!(check("", sentence), Support::Supported { .. }));
+    // What it adds does not, however much of the question does.
+    let question = "Did Owen rebuild the pump of the engine?";
+    let sentence = "Owen rebuilt the pump of the engine because of a cracked gasket in spring.";
+    assert!(!matches!(check(question, sentence), Support::Supported { .. }));
+    // It adds nothing.
+    let question = "Did Owen dry the coats?";
+    assert!(matches!(check(question, "Owen dried the coats."), Support::Unsure { .. }));
+    // A name of the question that no passage has is no invention of the LLM.
+    let question = "How did Lefant dry its coats?";
+    let verdict = check(question, "Lefant dried each coat for 48 hours.");
+    assert!(matches!(verdict, Support::Unsure { .. }), "{verdict:?}");
+}
+
+#[test]
+fn a_question_for_a_figure_is_answered_by_a_figure() {
+    for asked in ["How many coats?", "how long did it dry", "What percentage sank?"] {
+        assert!(asks_for_figure(asked), "{asked}");
+    }
+    for asked in ["How much better is oak?", "Why so many?", "How does it dry?"] {
+        assert!(!asks_for_figure(asked), "{asked}");
+    }
+    assert!(adds_figure("It took six coats.", "How many coats in 2024?"));
+    assert!(!adds_figure("It took coats in 2024.", "How many coats in 2024?"));
 }
 
 #[test]

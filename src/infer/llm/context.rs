@@ -108,9 +108,6 @@ impl<M: Model> Context<'_, M> {
         self.truncate(held);
         let mut scores = None;
         for piece in tokens[held..].chunks(PREFILL) {
-            if go_on().is_break() {
-                return Ok(None);
-            }
             let Some(after) = self.forward_while(piece, go_on)? else { return Ok(None) };
             scores = Some(after);
         }

@@ -306,14 +306,17 @@ fn a_real_forward_pass_says_the_same_with_guesses() {
 }
 
 /// In how many pieces a prompt is told.
-fn pieces(llm: &mut Llm, prompt: &Prompt) -> usize {
+/// Pieces of a prompt that are computed, by how often it is asked whether to go on: before each of
+/// the layers.
+fn pieces(llm: &mut Llm, prompt: &Prompt, layers: usize) -> usize {
     let mut pieces = 0;
     let mut on_text = |_: &str| {
         pieces += 1;
         ControlFlow::Continue(())
     };
     llm.generate(prompt, &likes(0, &[]), &mut on_text).unwrap();
-    pieces
+    assert_eq!(pieces % layers, 0);
+    pieces / layers
 }
 
 fn said(llm: &mut Llm, prompt: &Prompt) -> Generation {
@@ -352,7 +355,8 @@ fn the_beginning_of_prompts_is_computed_once_for_all_starts() {
         assert_eq!(after.len(), before.len() + 1, "{architecture}");
         assert_eq!(said(&mut start(), &second), wanted[1].1, "{architecture}");
         let new = wanted[1].1.prompt_tokens - wanted[1].0;
-        assert_eq!(pieces(&mut start(), &second), new.div_ceil(PREFILL), "{architecture}");
+        let layers = Tiny::new(architecture).layers;
+        assert_eq!(pieces(&mut start(), &second, layers), new.div_ceil(PREFILL), "{architecture}");
         assert!(wanted[1].0 > 5 * PREFILL);
         assert_eq!(files(), after);
         // A broken file is computed anew.

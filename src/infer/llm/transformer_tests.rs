@@ -1,6 +1,8 @@
 //! What holds of every family, bit for bit, and how near the scores of the real models are to
 //! candle's.
 
+use std::ops::ControlFlow;
+
 use std::io::Cursor;
 use std::sync::Arc;
 
