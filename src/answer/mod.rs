@@ -84,9 +84,9 @@ impl Caution {
     fn least(self) -> f32 {
         match self {
             Caution::Off => 0.0,
-            Caution::Low => 0.3,
-            Caution::Normal => 0.5,
-            Caution::High => 0.7,
+            Caution::Low => 0.2,
+            Caution::Normal => 0.3,
+            Caution::High => 0.5,
         }
     }
 

@@ -82,7 +82,7 @@ fn the_users_own_settings_are_read_and_the_folders_go_over_them() {
     // A file that is named is the only one, and may say everything.
     let said = wellread.json(&["--config", "wellread.toml", "config"]);
     assert_eq!(said["store.server.alias"]["value"], "theirs");
-    assert_eq!(said["answer.passages"]["value"], 4);
+    assert_eq!(said["answer.passages"]["value"], 6);
 }
 
 /// `python3 -m pip` runs a `pip.py` of the working folder; a downloaded one may have it.

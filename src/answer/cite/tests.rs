@@ -141,7 +141,7 @@ fn words_of_the_question_prove_nothing_and_are_no_invention() {
     assert!(matches!(check(question, "Owen dried the coats."), Support::Unsure { .. }));
     // A name of the question that no passage has is no invention of the LLM.
     let question = "How did Lefant dry its coats?";
-    let verdict = check(question, "Lefant dried each coat for 48 hours.");
+    let verdict = check(question, "Each coat of Lefant dried for 48 hours.");
     assert!(matches!(verdict, Support::Unsure { .. }), "{verdict:?}");
 }
 

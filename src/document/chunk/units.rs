@@ -41,7 +41,8 @@ pub(super) fn units(
             _ => None,
         };
         let mut header_tokens = match &header {
-            Some(header) => count(header)?,
+            // The line break behind it is a token of its own to some tokenizers.
+            Some(header) => count(&format!("{header}\n"))?,
             None => 0,
         };
         if header_tokens > max / 2 {
