@@ -74,8 +74,7 @@ impl Asked<'_> {
             self.retrieved.hits.split_at(options.passages.min(self.retrieved.hits.len()));
         let mut passages = retrieve::join(hits, self.document)?;
         let seen = (self.look)(Kind::Sentences, hits)?;
-        let asked =
-            retrieve::Asked::new(self.question, &self.retrieved.embedding, self.retrieved);
+        let asked = retrieve::Asked::new(self.question, &self.retrieved.embedding, self.retrieved);
         let mut scored = retrieve::score(hits, &seen, &asked, self.retrieved, &passages);
         let signals = signals(self.question, self.retrieved, &passages, &scored);
         let gone = retrieve::cut(&mut passages, &mut scored, options.read_tokens, &count)?;
@@ -260,11 +259,7 @@ impl Answer {
             .map(|quote| AnswerSentence {
                 text: format!("“{}”", quote.text),
                 citations: vec![quote.n],
-                evidence: vec![Evidence {
-                    n: quote.n,
-                    range: quote.range.clone(),
-                    coverage: 1.0,
-                }],
+                evidence: vec![Evidence { n: quote.n, range: quote.range.clone(), coverage: 1.0 }],
             })
             .collect();
         self.quoted = !self.sentences.is_empty();

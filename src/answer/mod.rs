@@ -326,4 +326,3 @@ pub fn marked(sentence: &AnswerSentence) -> String {
     let marks: String = sentence.citations.iter().map(|n| format!("[{n}]")).collect();
     if marks.is_empty() { sentence.text.clone() } else { format!("{} {marks}", sentence.text) }
 }
-

@@ -123,7 +123,8 @@ impl Template {
         opening: Option<&str>,
         variables: &minijinja::Value,
     ) -> Result<Prompt> {
-        let said = user.iter().map(|name| self.block(name, variables)).collect::<Result<Vec<_>>>()?;
+        let said =
+            user.iter().map(|name| self.block(name, variables)).collect::<Result<Vec<_>>>()?;
         Ok(Prompt {
             messages: vec![
                 Message { role: Role::System, content: self.block("system", variables)? },

@@ -29,11 +29,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader of what is to answer a question from passages.
-    pub fn new(
-        passages: &'a [Passage],
-        question: &'a str,
-        options: &AnswerOptions,
-    ) -> Reader<'a> {
+    pub fn new(passages: &'a [Passage], question: &'a str, options: &AnswerOptions) -> Reader<'a> {
         Reader {
             checker: Checker::new(passages, question, options.support),
             question,
@@ -168,9 +164,28 @@ fn without_preface(text: &str) -> &str {
     const WHO: [&str; 8] =
         ["passage", "passages", "article", "articles", "text", "author", "section", "post"];
     const SAYS: [&str; 22] = [
-        "state", "states", "say", "says", "mention", "mentions", "suggest", "suggests", "indicate",
-        "indicates", "explain", "explains", "note", "notes", "describe", "describes", "emphasize",
-        "emphasizes", "highlight", "highlights", "claim", "claims",
+        "state",
+        "states",
+        "say",
+        "says",
+        "mention",
+        "mentions",
+        "suggest",
+        "suggests",
+        "indicate",
+        "indicates",
+        "explain",
+        "explains",
+        "note",
+        "notes",
+        "describe",
+        "describes",
+        "emphasize",
+        "emphasizes",
+        "highlight",
+        "highlights",
+        "claim",
+        "claims",
     ];
     let mut words = text.split(' ').enumerate().peekable();
     let mut at = 0;
@@ -203,8 +218,30 @@ fn balanced(text: &str) -> String {
 /// Whether a sentence ends in a word that something must follow.
 fn is_fragment(text: &str) -> bool {
     const OPEN: [&str; 24] = [
-        "a", "an", "and", "are", "as", "at", "by", "for", "from", "in", "including", "into", "is",
-        "of", "on", "or", "such", "than", "the", "to", "was", "were", "which", "with",
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "including",
+        "into",
+        "is",
+        "of",
+        "on",
+        "or",
+        "such",
+        "than",
+        "the",
+        "to",
+        "was",
+        "were",
+        "which",
+        "with",
     ];
     let end = text.trim_end_matches(|c: char| !c.is_alphanumeric());
     let Some(last) = end.rsplit(' ').next() else { return true };
@@ -216,8 +253,25 @@ fn is_fragment(text: &str) -> bool {
 /// Whether a sentence begins with a word whose meaning stands in the one before.
 fn leans(text: &str) -> bool {
     const LEANING: [&str; 19] = [
-        "this", "these", "that", "those", "it", "its", "they", "their", "such", "he", "she", "his",
-        "her", "both", "additionally", "moreover", "furthermore", "also", "instead",
+        "this",
+        "these",
+        "that",
+        "those",
+        "it",
+        "its",
+        "they",
+        "their",
+        "such",
+        "he",
+        "she",
+        "his",
+        "her",
+        "both",
+        "additionally",
+        "moreover",
+        "furthermore",
+        "also",
+        "instead",
     ];
     let first = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     LEANING.contains(&first.to_lowercase().as_str())

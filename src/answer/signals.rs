@@ -49,7 +49,8 @@ pub fn signals(
     let median = dense.get(dense.len() / 2).copied().unwrap_or(0.0);
     let best = |of: fn(&Scored) -> f32| scored.iter().map(of).fold(0.0, f32::max);
     let first = |of: fn(&crate::base::Scores) -> Option<f32>| {
-        let with = retrieved.hits.iter().filter_map(|hit| of(&hit.scores).map(|score| (score, hit)));
+        let with =
+            retrieved.hits.iter().filter_map(|hit| of(&hit.scores).map(|score| (score, hit)));
         let best = with.max_by(|a, b| a.0.total_cmp(&b.0));
         best.map(|(_, hit)| (&hit.article.id, hit.section))
     };

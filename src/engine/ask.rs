@@ -7,8 +7,8 @@ use super::{KnowledgeBase, Snapshot};
 use crate::answer::{Answer, Asked, OnSaid, Prepared, Said, declines_early};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
-use crate::infer::Embedder;
 use crate::index::Opened;
+use crate::infer::Embedder;
 use crate::library::Library;
 use crate::retrieve::{self, Place, Retrieved, check_question};
 use crate::source::fetch::Source;
@@ -95,9 +95,7 @@ impl KnowledgeBase {
         let start = Instant::now();
         let options = &self.config().answer;
         let library = self.filled_library()?;
-        if let Some(answer) =
-            self.about(question, &library, &snapshot, embedder.as_ref(), start)?
-        {
+        if let Some(answer) = self.about(question, &library, &snapshot, embedder.as_ref(), start)? {
             on_said(Said::Passages(&answer.passages))?;
             for sentence in &answer.sentences {
                 on_said(Said::Sentence(sentence))?;

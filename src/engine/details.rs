@@ -51,7 +51,10 @@ impl KnowledgeBase {
             let _ = library.cache_details(&model, kind, missing.into_iter().zip(&made));
         }
         let mut made = made.into_iter();
-        Ok(known.into_iter().map(|known| known.or_else(|| made.next()).unwrap_or_default()).collect())
+        Ok(known
+            .into_iter()
+            .map(|known| known.or_else(|| made.next()).unwrap_or_default())
+            .collect())
     }
 
     fn embedded_texts(&self, embedder: &dyn Embedder, hits: &[Hit]) -> Result<Vec<String>> {
@@ -81,7 +84,8 @@ fn of_sentences(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<Details>>
         }
     }
     let mut vectors = embedder.embed(&said, Purpose::Passage)?.into_iter();
-    let with_vectors = ranges.into_iter().map(|ranges| ranges.into_iter().zip(vectors.by_ref()).collect());
+    let with_vectors =
+        ranges.into_iter().map(|ranges| ranges.into_iter().zip(vectors.by_ref()).collect());
     Ok(with_vectors.map(|all| Details::sentences(embedder.dimensions(), all)).collect())
 }
 

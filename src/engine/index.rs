@@ -105,10 +105,9 @@ impl KnowledgeBase {
         });
         let gate = |new: &Opened| -> Result<()> {
             let Some(live) = &live else { return Ok(()) };
-            let found =
-                |index: &Opened| {
-                    self.golden_found((index, &*library, embedder.as_ref()), &golden, watch)
-                };
+            let found = |index: &Opened| {
+                self.golden_found((index, &*library, embedder.as_ref()), &golden, watch)
+            };
             let (before, after) = (found(live)?, found(new)?);
             let count = golden.len().max(1) as f64;
             if (before as f64 - after as f64) / count <= options.tolerance {
@@ -142,8 +141,7 @@ impl KnowledgeBase {
         let mut found = 0;
         for question in golden {
             watch.cancel.check()?;
-            let retrieved =
-                self.find(&question.query, &Filter::default(), place, GOLDEN_HITS)?;
+            let retrieved = self.find(&question.query, &Filter::default(), place, GOLDEN_HITS)?;
             found += usize::from(retrieved.hits.iter().any(|hit| question.is_found_by(hit)));
         }
         Ok(found)

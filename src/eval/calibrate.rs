@@ -128,7 +128,8 @@ pub fn table(found: &Calibration) -> String {
 }
 
 fn row(judged: &[(f64, bool)], threshold: f64) -> Row {
-    let count = |of: &dyn Fn(&(f64, bool)) -> bool| judged.iter().filter(|one| of(one)).count() as f64;
+    let count =
+        |of: &dyn Fn(&(f64, bool)) -> bool| judged.iter().filter(|one| of(one)).count() as f64;
     let answered = count(&|(p, _)| *p >= threshold);
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     Row {

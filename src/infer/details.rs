@@ -55,7 +55,8 @@ impl Details {
 
     /// Sentences of a text with their vectors.
     pub fn sentences(dimensions: usize, sentences: Vec<(Range<usize>, Vec<f32>)>) -> Details {
-        let one = |(range, vector): (Range<usize>, Vec<f32>)| (range, signs(&[&vector], dimensions));
+        let one =
+            |(range, vector): (Range<usize>, Vec<f32>)| (range, signs(&[&vector], dimensions));
         Details { dimensions, parts: sentences.into_iter().map(one).collect() }
     }
 

@@ -146,10 +146,7 @@ mod tests {
             range: at * 5..at * 5 + 4,
             state: state.to_vec(),
         };
-        Embedding {
-            vector: vec![1.0, 0.0],
-            tokens: states.iter().enumerate().map(token).collect(),
-        }
+        Embedding { vector: vec![1.0, 0.0], tokens: states.iter().enumerate().map(token).collect() }
     }
 
     #[test]
@@ -164,23 +161,24 @@ mod tests {
 
     #[test]
     fn the_best_pairs_and_sentences_by_hand() {
-        let asked =
-            Asked::new("a b", &embedding(&[[1.0, 0.0], [0.0, 1.0]]), &Retrieved::default());
+        let asked = Asked::new("a b", &embedding(&[[1.0, 0.0], [0.0, 1.0]]), &Retrieved::default());
         let half = 0.5f32.sqrt();
         let pairs = |states: &[[f32; 2]]| Details::tokens(&embedding(states));
         let both = pairs(&[[0.9, 0.9], [0.9, 0.9], [-1.0, 1.0]]);
         assert!((asked.tokens(&both) - half).abs() < 1e-6);
         assert!((asked.tokens(&pairs(&[[-1.0, -1.0]])) + half).abs() < 1e-6);
         assert_eq!(asked.tokens(&Details::default()), 0.0);
-        let sentences = Details::sentences(2, vec![(0..3, vec![1.0, 1.0]), (3..9, vec![-1.0, 1.0])]);
+        let sentences =
+            Details::sentences(2, vec![(0..3, vec![1.0, 1.0]), (3..9, vec![-1.0, 1.0])]);
         assert_eq!(asked.best_sentences(&sentences), 0.0);
         assert_eq!(asked.best_sentences(&Details::default()), 0.0);
     }
 
     #[test]
     fn the_first_are_ranked_anew_and_the_others_stay_behind() {
-        let mut hits: Vec<Hit> =
-            (0..40u128).map(|at| fuse::tests::hit(at, Some(1.0 - at as f32 / 100.0), None)).collect();
+        let mut hits: Vec<Hit> = (0..40u128)
+            .map(|at| fuse::tests::hit(at, Some(1.0 - at as f32 / 100.0), None))
+            .collect();
         let asked = Asked::new("a", &embedding(&[[1.0, 0.0]]), &Retrieved::default());
         // The later a hit, the better its tokens.
         let look = |kind: Kind, hits: &[Hit]| {

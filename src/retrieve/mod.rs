@@ -134,8 +134,7 @@ pub fn search(
 ) -> Result<Retrieved> {
     let question = check_question(question)?;
     let Place { index, embedder, look } = place;
-    let embedding =
-        embedder.embed_tokens(&[question], Purpose::Query)?.pop().unwrap_or_default();
+    let embedding = embedder.embed_tokens(&[question], Purpose::Query)?.pop().unwrap_or_default();
     let lists = |count: usize| -> Result<(Vec<Hit>, Vec<Hit>)> {
         let dense = index.dense(&embedding.vector, filter, count)?;
         Ok((dense, index.terms(question, filter, count)?))

@@ -81,9 +81,9 @@ pub fn score(
 fn fill_gaps(passages: &[Passage], found: &mut [Scored]) {
     for at in 0..found.len() {
         let next = found.get(at + 1).filter(|next| next.passage == found[at].passage);
-        let end = next.map(|next| next.range.start).or_else(|| {
-            passages.get(found[at].passage).map(|passage| passage.text.len())
-        });
+        let end = next
+            .map(|next| next.range.start)
+            .or_else(|| passages.get(found[at].passage).map(|passage| passage.text.len()));
         if let Some(end) = end {
             found[at].range.end = end;
         }

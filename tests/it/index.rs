@@ -151,14 +151,8 @@ fn a_rebuild_that_finds_less_is_not_made_live() {
     wellread.succeeds(&["add", &sample_feed()]);
     let before = wellread.json(&["index", "status"])["live"].clone();
     // Golden questions ask for sections by their headings; without them fewer are found.
-    let worse = [
-        "index",
-        "rebuild",
-        "--set",
-        "chunk.heading_path=none",
-        "--set",
-        "retrieval.rerank=0",
-    ];
+    let worse =
+        ["index", "rebuild", "--set", "chunk.heading_path=none", "--set", "retrieval.rerank=0"];
     let stderr = wellread.fails(&worse, "not made live");
     assert!(stderr.contains("golden questions"), "{stderr}");
     assert_eq!(wellread.json(&["index", "status"])["live"], before);

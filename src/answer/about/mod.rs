@@ -75,10 +75,34 @@ pub struct About {
 /// look, before the library is read.
 pub fn may_be(question: &str) -> bool {
     const CUES: [&str; 28] = [
-        "post", "article", "piece", "issue", "newsletter", "entr", "essay", "blog", "wrote", "writ",
-        "publish", "new", "appear", "came out", "come out", "went out", "put online", "author",
-        "latest", "oldest", "earliest", "recent", "dated", "episode", "screencast", "story",
-        "stories", "review",
+        "post",
+        "article",
+        "piece",
+        "issue",
+        "newsletter",
+        "entr",
+        "essay",
+        "blog",
+        "wrote",
+        "writ",
+        "publish",
+        "new",
+        "appear",
+        "came out",
+        "come out",
+        "went out",
+        "put online",
+        "author",
+        "latest",
+        "oldest",
+        "earliest",
+        "recent",
+        "dated",
+        "episode",
+        "screencast",
+        "story",
+        "stories",
+        "review",
     ];
     let question = question.to_lowercase();
     CUES.iter().any(|cue| question.contains(cue))

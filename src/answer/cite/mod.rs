@@ -160,8 +160,7 @@ impl<'a> Checker<'a> {
         }
         // Where the nearest passage says the opposite, one that says less doesn't help.
         let nearer = |coverage: f32| unsure.iter().all(|evidence| evidence.coverage < coverage);
-        let is_denied =
-            matches!(nearest, Some((coverage, Missing::Negation)) if nearer(coverage));
+        let is_denied = matches!(nearest, Some((coverage, Missing::Negation)) if nearer(coverage));
         if !unsure.is_empty() && !is_denied {
             return Support::Unsure { evidence: cited(unsure, &claimed) };
         }
@@ -351,7 +350,9 @@ pub(super) fn everything(passage: &Passage) -> String {
 pub(super) fn asks_for_figure(question: &str) -> bool {
     let words: Vec<String> = words(question).map(|word| word.to_lowercase()).collect();
     words.windows(2).any(|pair| match [pair[0].as_str(), pair[1].as_str()] {
-        ["how", "many" | "long" | "old" | "tall" | "far"] | ["what", "percentage" | "percent"] => true,
+        ["how", "many" | "long" | "old" | "tall" | "far"] | ["what", "percentage" | "percent"] => {
+            true
+        }
         ["pass" | "success" | "failure" | "error", "rate"] => true,
         ["how", "much"] => words.iter().any(|word| word == "cost" || word == "costs"),
         _ => false,

@@ -73,8 +73,11 @@ pub(super) fn calibrate(app: &App<'_>, args: &EvalCalibrate) -> Result<Outcome> 
     }
     let examples = calibrate::examples(&runs);
     if examples.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "the LLM was asked for no question of these runs")
-            .hint("calibrate runs with answers: wellread eval run SET --set answer.caution=off"));
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "the LLM was asked for no question of these runs",
+        )
+        .hint("calibrate runs with answers: wellread eval run SET --set answer.caution=off"));
     }
     let found = calibrate::calibrate(&examples, !args.no_verdict);
     if app.json {

@@ -207,7 +207,9 @@ proptest! {
 #[test]
 fn a_style_sheet_that_was_pasted_as_text_goes_and_a_comment_that_is_shown_stays() {
     let sheet = "@font-face { font-family: \"wf\"; } .ms-font-su { color: #333; } ".repeat(5);
-    let html = format!("<p>Book early.&lt;!--{sheet}--&gt; It fills up. Write &lt;!-- more --&gt; there.</p>");
+    let html = format!(
+        "<p>Book early.&lt;!--{sheet}--&gt; It fills up. Write &lt;!-- more --&gt; there.</p>"
+    );
     let document = document(&Content::Html(html), &CleanOptions::default());
     assert_eq!(document.text, "Book early. It fills up. Write <!-- more --> there.");
     assert_eq!(document.removed[0].reason, "style sheet");

@@ -191,9 +191,8 @@ impl BertEmbedder {
         }
         let batches = batches(tokens, self.pool.threads());
         let (model, pooling) = (Arc::clone(&self.model), self.spec.pooling);
-        let done = self.pool.map(batches, move |texts| {
-            vectors(&model, &texts, pooling, with_states)
-        });
+        let done =
+            self.pool.map(batches, move |texts| vectors(&model, &texts, pooling, with_states));
         let mut vectors = Vec::with_capacity(texts.len());
         for outcome in done {
             vectors.extend(outcome.map_err(|error| {
@@ -202,7 +201,8 @@ impl BertEmbedder {
             })?);
         }
         Ok(vectors)
-    }}
+    }
+}
 
 /// One vector of length 1 for each text: the mean of its hidden states, or the first. With them the
 /// states themselves, `[tokens, hidden]` for each text, if they are wanted.

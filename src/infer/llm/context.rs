@@ -98,11 +98,7 @@ impl<M: Model> Context<'_, M> {
     ///
     /// # Errors
     /// If the model fails.
-    pub(super) fn tell(
-        &mut self,
-        tokens: &[u32],
-        go_on: GoOn<'_>,
-    ) -> Result<Option<Vec<f32>>> {
+    pub(super) fn tell(&mut self, tokens: &[u32], go_on: GoOn<'_>) -> Result<Option<Vec<f32>>> {
         // The last token goes through the model in any case, for what comes after it.
         let held = self.holds(tokens).min(tokens.len().saturating_sub(1));
         self.truncate(held);
