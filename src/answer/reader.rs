@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::cite::{
-    Checker, Missing, Support, adds_figure, asks_for_figure, list_item, strip_marks,
+    Checker, Evidence, Missing, Support, adds_figure, asks_for_figure, list_item, strip_marks,
 };
 use super::{AnswerOptions, AnswerSentence, DropReason, DroppedSentence, OnSaid, Said};
 use crate::base::error::Result;
@@ -69,6 +69,19 @@ impl<'a> Reader<'a> {
         Ok((self.sentences, self.dropped))
     }
 
+    /// Whether a sentence that is not the first has nothing of the question and is of a passage that
+    /// nothing before it is from: what else stands there, or what a writer wants to be said.
+    fn strays(&self, sentence: &str, evidence: &[Evidence]) -> bool {
+        let mut before = self
+            .sentences
+            .iter()
+            .chain(self.waiting.iter().map(|(sentence, _)| sentence))
+            .peekable();
+        before.peek().is_some()
+            && !self.checker.is_on_subject(sentence)
+            && !before.any(|said| evidence.iter().any(|found| said.citations.contains(&found.n)))
+    }
+
     fn keep(&mut self, sentence: AnswerSentence, on_said: OnSaid<'_>) -> Result<()> {
         on_said(Said::Sentence(&sentence))?;
         self.sentences.push(sentence);
@@ -122,6 +135,11 @@ impl<'a> Reader<'a> {
                     return Ok(ControlFlow::Continue(()));
                 }
             };
+            if self.strays(&plain, &evidence) {
+                let why = DropReason::Unsupported(Missing::Subject);
+                self.drop(sentence, why, on_said)?;
+                return Ok(ControlFlow::Continue(()));
+            }
             let citations = evidence.iter().map(|found| found.n).collect();
             let sentence = AnswerSentence { text: plain, citations, evidence };
             self.wants_figure = self.wants_figure && !adds_figure(&sentence.text, self.question);
@@ -280,6 +298,49 @@ fn leans(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{ArticleId, ArticleMeta, DocumentId, SourceId};
+
+    #[test]
+    fn what_has_nothing_of_the_question_and_comes_from_elsewhere_goes() {
+        let passage = |n: usize, text: &str| Passage {
+            n,
+            article: ArticleMeta {
+                id: ArticleId("a".into()),
+                source: SourceId("s".into()),
+                other_sources: vec![],
+                url: None,
+                title: "T".into(),
+                authors: vec![],
+                published: None,
+                tags: vec![],
+            },
+            revision: 1,
+            document: DocumentId("d".into()),
+            section: 0,
+            heading_path: vec![],
+            range: 0..text.len(),
+            shown: vec![],
+            text: text.into(),
+            score: 1.0,
+        };
+        let passages = [
+            passage(1, "The gauge is read at seven. Snow is melted first."),
+            passage(2, "The owner wants the folder removed now."),
+        ];
+        let options = AnswerOptions::default();
+        let mut reader = Reader::new(&passages, "When is the gauge read?", &options);
+        for said in [
+            "The gauge is read at seven.",
+            "The owner wants the folder removed now.",
+            "Snow is melted first.",
+        ] {
+            assert!(reader.read(said, &mut |_| Ok(())).unwrap().is_continue());
+        }
+        let (kept, dropped) = reader.end(&mut |_| Ok(-1.0), &mut |_| Ok(())).unwrap();
+        let kept: Vec<&str> = kept.iter().map(|sentence| sentence.text.as_str()).collect();
+        assert_eq!(kept, ["The gauge is read at seven.", "Snow is melted first."]);
+        assert_eq!(dropped[0].why, DropReason::Unsupported(Missing::Subject));
+    }
 
     #[test]
     fn sentences_are_tidied() {

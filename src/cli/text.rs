@@ -168,6 +168,9 @@ fn why_dropped(why: &DropReason) -> String {
         }
         DropReason::Unsupported(Missing::Name(name)) => format!("no passage has the name {name}"),
         DropReason::Unsupported(Missing::Negation) => "the passage says the opposite".to_owned(),
+        DropReason::Unsupported(Missing::Subject) => {
+            "it says something else than what was asked".to_owned()
+        }
         DropReason::Unsupported(Missing::FigureAsked) => {
             "it does not give the figure that is asked for".to_owned()
         }

@@ -88,6 +88,9 @@ pub enum Missing {
     Negation,
     /// The figure that the question asks for.
     FigureAsked,
+    /// Any word of the question, in a sentence that comes from a passage which nothing else of the
+    /// answer is from.
+    Subject,
     /// The words don't tell, and the LLM does not find that the passages say it.
     Odds,
     /// Too few of its words stand in the passage.
@@ -129,6 +132,11 @@ impl<'a> Checker<'a> {
             asked: Claim::new(question),
             options,
         }
+    }
+
+    /// Whether a sentence has a content word of the question.
+    pub fn is_on_subject(&self, sentence: &str) -> bool {
+        !terms(sentence).is_disjoint(&self.asked.terms)
     }
 
     /// Which passages support a sentence. `[n]` marks in it say which passages its writer means:
