@@ -206,7 +206,8 @@ fn fit_path(path: String, max: usize, count: Count<'_>) -> Result<String> {
 /// (a list, a table, a listing) stays together where it fits.
 fn pack(units: &[Unit], room: Room, overlap: usize) -> Vec<&[Unit]> {
     let max = room.max.saturating_sub(overlap).max(room.max / 2);
-    let cost = |unit: &Unit, opens: bool| unit.tokens + if opens { unit.header_tokens } else { 0 };
+    let cost =
+        |unit: &Unit, opens: bool| unit.tokens + if opens { unit.header_tokens } else { unit.gap };
     let total: usize = units.iter().map(|unit| unit.tokens).sum();
     // Chunks of about equal size read better than full ones and a rest.
     let parts = total.div_ceil(room.target).max(1);
@@ -217,7 +218,7 @@ fn pack(units: &[Unit], room: Room, overlap: usize) -> Vec<&[Unit]> {
         let goes_on = units
             .get(at + 1)
             .is_some_and(|next| next.group.is_some() && next.group == units[at].group);
-        let after = if goes_on { left[at + 1] } else { 0 };
+        let after = if goes_on { left[at + 1] + units[at + 1].gap } else { 0 };
         left[at] = if units[at].group.is_some() { units[at].tokens + after } else { 0 };
     }
     let mut packed = Vec::new();
@@ -229,13 +230,15 @@ fn pack(units: &[Unit], room: Room, overlap: usize) -> Vec<&[Unit]> {
             let opens_group = unit.group.is_some() && units[at - 1].group != unit.group;
             let in_group = unit.group.is_some() && units[at - 1].group == unit.group;
             // A whole that fits into one chunk, but not into what is left of this one, opens one.
-            let better_apart =
-                opens_group && group <= max && tokens + group > max && tokens * 2 >= target;
-            let is_full = tokens + unit.tokens > max;
-            let is_enough = tokens >= target && !(in_group && tokens + group <= max);
+            let better_apart = opens_group
+                && group <= max
+                && tokens + unit.gap + group > max
+                && tokens * 2 >= target;
+            let is_full = tokens + unit.gap + unit.tokens > max;
+            let is_enough = tokens >= target && !(in_group && tokens + unit.gap + group <= max);
             let would_pass = tokens + unit.tokens > target
                 && tokens + unit.tokens - target > target.saturating_sub(tokens)
-                && !(in_group && tokens + group <= max);
+                && !(in_group && tokens + unit.gap + group <= max);
             if is_full || is_enough || would_pass || better_apart {
                 packed.push(&units[start..at]);
                 start = at;

@@ -15,6 +15,9 @@ pub(super) struct Unit {
     pub range: Range<usize>,
     /// Tokens of its text.
     pub tokens: usize,
+    /// Tokens of what lies between the unit before and this one: white space, which most tokenizers
+    /// count as none.
+    pub gap: usize,
     /// Units of one group belong together.
     pub group: Option<(u8, usize)>,
     /// The header of the table that it is a row of.
@@ -51,7 +54,14 @@ pub(super) fn units(
         }
         let group = group_of(&block.kind, at);
         let mut push = |range: Range<usize>, tokens: usize| {
-            units.push(Unit { range, tokens, group, header: header.clone(), header_tokens });
+            units.push(Unit {
+                range,
+                tokens,
+                gap: 0,
+                group,
+                header: header.clone(),
+                header_tokens,
+            });
         };
         let room = max - header_tokens;
         let text = &document.text[block.range.clone()];
@@ -73,6 +83,10 @@ pub(super) fn units(
                 push(block.range.start + range.start..block.range.start + range.end, tokens);
             }
         }
+    }
+    for at in 1..units.len() {
+        let between = units[at - 1].range.end..units[at].range.start;
+        units[at].gap = if between.is_empty() { 0 } else { count(&document.text[between])? };
     }
     Ok(units)
 }
