@@ -27,4 +27,6 @@ pub mod engine;
 pub mod api;
 pub mod eval;
 
+pub mod serve;
+
 pub mod cli;

@@ -95,6 +95,7 @@ impl Asked<'_> {
             dropped: Vec::new(),
             passages,
             quotes,
+            standalone: None,
             quoted: false,
             filters: String::new(),
             confidence: signals.probability(),

@@ -3,6 +3,8 @@
 pub mod about;
 mod asked;
 pub mod cite;
+pub mod claims;
+pub mod conversation;
 pub mod prompt;
 mod quote;
 mod reader;
@@ -43,6 +45,8 @@ pub struct AnswerOptions {
     pub seed: u64,
     /// Sentences at the most; the LLM is stopped after them.
     pub max_sentences: usize,
+    /// Answers outside of conversations that are kept, for `feedback` and to look at again.
+    pub history: usize,
     /// How strictly sentences are checked.
     pub support: SupportOptions,
 }
@@ -59,6 +63,7 @@ impl Default for AnswerOptions {
             temperature: 0.0,
             seed: 42,
             max_sentences: 6,
+            history: 100,
             support: SupportOptions::default(),
         }
     }
@@ -206,6 +211,9 @@ pub struct Answer {
     pub passages: Vec<Passage>,
     /// The sentences of the passages that answer best, best first.
     pub quotes: Vec<Quote>,
+    /// The question as it was searched for, where it followed up on an earlier one.
+    #[serde(default)]
+    pub standalone: Option<String>,
     /// Whether those are the answer, word for word, as nothing else was asked for or held.
     pub quoted: bool,
     /// Of a question about the articles themselves, which were looked at: dates, sources, authors;
@@ -230,6 +238,8 @@ pub struct Answer {
 /// What an answer tells on its way, in this order but for `Sentence` and `Dropped`, which mix.
 #[derive(Debug)]
 pub enum Said<'a> {
+    /// The question as it is searched for, where it follows up on an earlier one.
+    Standalone(&'a str),
     /// The sections that the LLM is shown, or, of an abstention, those to read.
     Passages(&'a [Passage]),
     /// The sentences of them that answer best, before the LLM says anything.
@@ -287,6 +297,7 @@ pub fn listed(
         dropped: Vec::new(),
         passages,
         quotes: Vec::new(),
+        standalone: None,
         quoted: false,
         filters,
         confidence: 1.0,

@@ -1,7 +1,9 @@
 //! JSON shapes, once, for `--json` and all later doors.
 
+mod claims;
 mod index;
 pub mod json;
+mod kept;
 mod library;
 
 use jiff::Timestamp;
@@ -15,7 +17,9 @@ use crate::base::{ArticleId, ChunkId, Scores};
 use crate::infer::Finish;
 use crate::retrieve::{Retrieved, matching};
 
+pub use claims::ClaimsShape;
 pub use index::{IndexShape, VerifiedShape};
+pub use kept::keep;
 pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
 
 /// What a search found; schema `schema/search.json`.
@@ -96,8 +100,12 @@ pub struct AnswerShape<'a> {
     pub status: AnswerStatus,
     /// Why there is no answer.
     pub abstain_reason: Option<AbstainReason>,
+    /// Its number among the kept answers; null if it was not kept.
+    pub id: Option<i64>,
     /// The question.
     pub question: &'a str,
+    /// The question as it was searched for, where it followed up on an earlier one.
+    pub standalone: Option<&'a str>,
     /// The sentences with their marks; empty if abstained.
     pub answer: &'a str,
     /// The supported sentences.
@@ -171,7 +179,9 @@ impl<'a> AnswerShape<'a> {
         AnswerShape {
             status: answer.status,
             abstain_reason: answer.abstain_reason,
+            id: None,
             question,
+            standalone: answer.standalone.as_deref(),
             answer: &answer.answer,
             sentences: &answer.sentences,
             dropped: &answer.dropped,

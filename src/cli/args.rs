@@ -71,6 +71,27 @@ pub enum Command {
         after_help = "Examples:\n  wellread search \"chunk size\"\n  wellread search --json -k 20 --tag rust \"async\" | jq '.hits[].title'"
     )]
     Search(Search),
+    /// Ask one question after another
+    #[command(
+        after_help = "Examples:\n  wellread chat\n  printf 'Who drew it?\\nAnd when?\\n' | wellread chat"
+    )]
+    Chat(Chat),
+    /// Serve the page, the APIs and MCP over HTTP
+    #[command(after_help = "Examples:\n  wellread serve\n  wellread serve --addr 127.0.0.1:8000")]
+    Serve(Serve),
+    /// Serve assistants over standard input and output (MCP)
+    #[command(after_help = "Examples:\n  wellread mcp\n  wellread mcp --install-hint")]
+    Mcp(Mcp),
+    /// Check a draft, sentence by sentence, against the articles
+    #[command(
+        after_help = "Examples:\n  wellread cite \"It took two days.\"\n  wellread cite - < draft.txt"
+    )]
+    Cite(Cite),
+    /// Say what you think of an answer
+    #[command(
+        after_help = "Examples:\n  wellread feedback good\n  wellread feedback bad 12 --note \"names the wrong boat\""
+    )]
+    Feedback(Feedback),
     /// Add sources and read them
     #[command(
         after_help = "Examples:\n  wellread add https://blog.example/feed.xml\n  wellread add notes/ saved-page.html export.xml"
@@ -149,6 +170,52 @@ pub struct FilterArgs {
     /// Only articles with these words in the title
     #[arg(long, value_name = "WORDS")]
     pub title: Option<String>,
+}
+
+/// `chat`.
+#[derive(Args, Debug)]
+pub struct Chat {
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// `serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    pub addr: String,
+}
+
+/// `mcp`.
+#[derive(Args, Debug)]
+pub struct Mcp {
+    /// Print what common clients need in their settings, and end
+    #[arg(long)]
+    pub install_hint: bool,
+}
+
+/// `cite`.
+#[derive(Args, Debug)]
+pub struct Cite {
+    /// The draft, or - to read it from standard input
+    pub text: String,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// `feedback`.
+#[derive(Args, Debug)]
+pub struct Feedback {
+    /// good or bad
+    pub verdict: String,
+    /// The answer's number; the last one if none is given
+    pub id: Option<i64>,
+    /// What is good or bad of it
+    #[arg(long)]
+    pub note: Option<String>,
 }
 
 /// `ask`.

@@ -51,7 +51,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
                 }
                 Ok(())
             }
-            Said::Dropped(_) => Ok(()),
+            Said::Standalone(_) | Said::Dropped(_) => Ok(()),
         })
     });
     if before.is_some() {

@@ -3,12 +3,17 @@
 mod app;
 pub mod args;
 mod ask;
+mod chat;
+mod cite;
 pub mod config;
 mod doctor;
 mod embed;
 mod eval;
+mod feedback;
 mod index;
+mod mcp;
 mod models;
+mod serve;
 mod sources;
 mod steps;
 pub mod text;
@@ -116,6 +121,11 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
     let outcome = match cli.command {
         Command::Ask(args) => ask::ask(&app, &args),
         Command::Search(args) => ask::search(&app, &args),
+        Command::Chat(args) => chat::run(&app, &args),
+        Command::Serve(args) => serve::run(&app, &args),
+        Command::Mcp(args) => mcp::run(&app, &args),
+        Command::Cite(args) => cite::run(&app, &args),
+        Command::Feedback(args) => feedback::run(&app, &args),
         Command::Add(args) => sources::add(&app, &args),
         Command::Sources => sources::list(&app),
         Command::Sync(args) => sources::sync(&app, &args),
@@ -157,6 +167,11 @@ fn flags(global: &Global, command: &Command) -> Vec<(String, String)> {
             set("fetch.allow_private", args.allow_private.then(|| "true".to_owned()));
         }
         Command::Search(_)
+        | Command::Chat(_)
+        | Command::Serve(_)
+        | Command::Mcp(_)
+        | Command::Cite(_)
+        | Command::Feedback(_)
         | Command::Sources
         | Command::Remove(_)
         | Command::Articles(_)

@@ -275,6 +275,7 @@ mod tests {
             }],
             passages: vec![passage.clone(), Passage { n: 2, ..passage }],
             quotes: vec![],
+            standalone: None,
             quoted: false,
             filters: String::new(),
             confidence: 0.61,

@@ -7,6 +7,8 @@
 
 mod about;
 mod ask;
+mod claims;
+mod conversation;
 mod details;
 mod goldens;
 mod index;

@@ -48,6 +48,24 @@ pub struct Config {
     pub index: IndexOptions,
     /// The Qdrant server, if one is used.
     pub store: StoreChoice,
+    /// How doors that stay open serve.
+    pub serve: ServeOptions,
+}
+
+/// How doors that stay open serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeOptions {
+    /// Minutes between two readings of all sources; 0: they are not read.
+    pub sync_every: u64,
+    /// Answers that may wait for the LLM; one more is refused.
+    pub queue: usize,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        ServeOptions { sync_every: 60, queue: 16 }
+    }
 }
 
 /// How indexes are built.

@@ -19,6 +19,7 @@ mod cleaning;
 mod documents;
 mod ensure;
 mod finder;
+mod history;
 pub mod identity;
 mod indexed;
 mod learn;
@@ -31,6 +32,7 @@ mod tests;
 mod vectors;
 
 pub use articles::{ArticleInfo, RevisionInfo};
+pub use history::{ConversationInfo, Feedback, KeptAnswer, NewAnswer, Verdict};
 pub use identity::{Item, canonical_url, url_key};
 pub use indexed::Pending;
 pub use record::{Claimed, Found, Recorded};

@@ -11,8 +11,12 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION_ID: i64 = 0x7772_4c42;
 
 /// Step `i` leads from version `i` to `i + 1`. A step that has been released is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// Brings the file to [`VERSION`]; does nothing if it is there.
 ///

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::project;
 
 /// The modules in the order in which data flows, with their levels (README, *The map*).
-const LEVELS: [(&str, u32); 14] = [
+const LEVELS: [(&str, u32); 15] = [
     ("base", 0),
     ("compute", 1),
     ("document", 1),
@@ -21,7 +21,8 @@ const LEVELS: [(&str, u32); 14] = [
     ("engine", 7),
     ("eval", 8),
     ("api", 8),
-    ("cli", 9),
+    ("serve", 9),
+    ("cli", 10),
 ];
 
 fn level(module: &str) -> u32 {
