@@ -37,6 +37,9 @@ pub struct Asked<'a> {
     pub template: &'a Template,
     /// How it is answered.
     pub options: &'a AnswerOptions,
+    /// Whether a larger LLM is asked where this one gives no answer: quotes are for that one to fall
+    /// back to.
+    pub escalates: bool,
     /// When it was asked; times count from here.
     pub start: Instant,
 }
@@ -74,7 +77,7 @@ impl Asked<'_> {
             self.retrieved.hits.split_at(options.passages.min(self.retrieved.hits.len()));
         let mut passages = retrieve::join(hits, self.document)?;
         let seen = (self.look)(Kind::Sentences, hits)?;
-        let asked = retrieve::Asked::new(self.question, &self.retrieved.embedding, self.retrieved);
+        let asked = retrieve::Asked::new(&self.retrieved.embedding, self.retrieved);
         let mut scored = retrieve::score(hits, &seen, &asked, self.retrieved, &passages);
         let signals = signals(self.question, self.retrieved, &passages, &scored);
         let gone = retrieve::cut(&mut passages, &mut scored, options.read_tokens, &count)?;
@@ -104,6 +107,7 @@ impl Asked<'_> {
             timings: Timings { retrieval_ms, quotes_ms, ..Timings::default() },
             finish: None,
             prompt_hash: self.template.hash().to_owned(),
+            escalated: self.escalates.then_some(false),
             model: None,
         }
     }
@@ -157,7 +161,8 @@ impl Asked<'_> {
     /// Whether the quotes of an answer may be it.
     fn is_quotable(&self, answer: &Answer) -> bool {
         let has_figure = |quote: &Quote| cite::adds_figure(&quote.text, self.question);
-        !answer.quotes.is_empty()
+        answer.confidence >= self.options.caution.quotes()
+            && !answer.quotes.is_empty()
             && (!cite::asks_for_figure(self.question) || answer.quotes.iter().any(has_figure))
     }
 
@@ -228,7 +233,7 @@ impl Asked<'_> {
             answer.sentences = sentences;
         } else if declined {
             answer.abstain_reason = Some(AbstainReason::Declined);
-        } else if answer.confidence >= self.options.caution.quotes() && self.is_quotable(answer) {
+        } else if !self.escalates && self.is_quotable(answer) {
             answer.quote();
             for sentence in &answer.sentences {
                 on_said(Said::Sentence(sentence))?;

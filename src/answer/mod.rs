@@ -45,6 +45,9 @@ pub struct AnswerOptions {
     pub seed: u64,
     /// Sentences at the most; the LLM is stopped after them.
     pub max_sentences: usize,
+    /// A larger LLM that gets the same passages where the first one declines or nothing that it writes
+    /// holds; named as in `models.generator`, empty: none.
+    pub escalate: String,
     /// Answers outside of conversations that are kept, for `feedback` and to look at again.
     pub history: usize,
     /// How strictly sentences are checked.
@@ -63,6 +66,7 @@ impl Default for AnswerOptions {
             temperature: 0.0,
             seed: 42,
             max_sentences: 6,
+            escalate: String::new(),
             history: 100,
             support: SupportOptions::default(),
         }
@@ -231,6 +235,9 @@ pub struct Answer {
     pub finish: Option<Finish>,
     /// Hash of the prompt template.
     pub prompt_hash: String,
+    /// Whether the larger LLM was asked, too; `None` if there is none.
+    #[serde(default)]
+    pub escalated: Option<bool>,
     /// The LLM with its weights; `None` if it was not called.
     pub model: Option<String>,
 }
@@ -306,6 +313,7 @@ pub fn listed(
         timings: Timings { retrieval_ms: ms, quotes_ms: ms, total_ms: ms, ..Timings::default() },
         finish: None,
         prompt_hash: String::new(),
+        escalated: None,
         model: None,
     }
 }

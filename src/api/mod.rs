@@ -27,8 +27,19 @@ pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
 pub struct SearchShape<'a> {
     /// What was looked for.
     pub query: &'a str,
+    /// Words of it that no article has, with those that were searched for in their place.
+    pub mended: Vec<MendedShape<'a>>,
     /// Best first.
     pub hits: Vec<HitShape<'a>>,
+}
+
+/// A word that was taken for a typing error.
+#[derive(Debug, Serialize)]
+pub struct MendedShape<'a> {
+    /// As it was typed.
+    pub typed: &'a str,
+    /// As it was searched for.
+    pub meant: &'a str,
 }
 
 /// One hit of [`SearchShape`].
@@ -89,7 +100,9 @@ impl<'a> SearchShape<'a> {
             revision: hit.revision,
             range: [hit.range.start, hit.range.end],
         });
-        SearchShape { query, hits: hits.collect() }
+        let mended = found.mended.iter();
+        let mended = mended.map(|one| MendedShape { typed: &one.typed, meant: &one.meant });
+        SearchShape { query, mended: mended.collect(), hits: hits.collect() }
     }
 }
 
@@ -128,6 +141,8 @@ pub struct AnswerShape<'a> {
     pub usage: Usage,
     /// Milliseconds.
     pub timings: Timings,
+    /// Whether the larger LLM was asked, too; null if there is none.
+    pub escalated: Option<bool>,
     /// Why the LLM stopped.
     pub finish: Option<Finish>,
     /// What answered.
@@ -193,6 +208,7 @@ impl<'a> AnswerShape<'a> {
             signals: answer.signals,
             usage: answer.usage,
             timings: answer.timings,
+            escalated: answer.escalated,
             finish: answer.finish,
             model: answer.model.as_deref().unwrap_or(model),
             prompt_hash: &answer.prompt_hash,

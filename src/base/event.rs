@@ -63,6 +63,13 @@ pub enum Warning {
     },
     /// So many articles have changed since the index was made.
     Pending(usize),
+    /// A word of a question that no article has was taken for a typing error.
+    Mended {
+        /// As it was typed.
+        typed: String,
+        /// As it is searched for.
+        meant: String,
+    },
     /// The index can't be opened, for this reason, and is built anew.
     Rebuilding(String),
     /// A source lists more feeds than are read at once.

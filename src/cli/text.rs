@@ -199,6 +199,9 @@ pub fn warning(warning: &Warning) -> String {
         Warning::NotIndexed { title, why } => {
             format!("\"{title}\" was left out of the index: {why}")
         }
+        Warning::Mended { typed, meant } => {
+            format!("no article has the word “{typed}”; searched for “{meant}”")
+        }
         Warning::Pending(1) => {
             "1 article has changed since the index was made; `wellread sync` indexes it".to_owned()
         }
@@ -295,6 +298,7 @@ mod tests {
                 total_ms: 5000,
             },
             finish: answered.then_some(Finish::Stop),
+            escalated: None,
             prompt_hash: "abc".into(),
             model: answered.then(|| "m".into()),
         }

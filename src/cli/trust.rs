@@ -9,8 +9,17 @@ use toml::Value;
 use crate::models::Choice;
 
 /// Keys, or with a dot at the end groups of keys, that such a file may set to anything.
-const FREE: [&str; 20] = [
-    "answer.",
+const FREE: [&str; 29] = [
+    "answer.caution",
+    "answer.history",
+    "answer.hits",
+    "answer.max_",
+    "answer.min_confidence",
+    "answer.passages",
+    "answer.read_tokens",
+    "answer.seed",
+    "answer.support.",
+    "answer.temperature",
     "chunk.",
     "clean.",
     "fetch.concurrency",
@@ -35,6 +44,9 @@ const FREE: [&str; 20] = [
 /// Why such a file may not set a key to a value; `None` if it may. A key that is not known here is
 /// refused.
 pub(super) fn refusal(key: &str, value: &Value) -> Option<&'static str> {
+    if key == "answer.escalate" && value.as_str() == Some("") {
+        return None;
+    }
     let is_free = FREE.iter().any(|free| match free.ends_with(['.', '_']) {
         true => key.starts_with(free),
         false => key == *free,
@@ -47,7 +59,7 @@ pub(super) fn refusal(key: &str, value: &Value) -> Option<&'static str> {
         "offline" => (value.as_bool() != Some(true)).then_some("it allows the network"),
         "fetch.allow_private" => Some("it allows addresses of private networks"),
         "fetch.user_agent" => Some("it says who asks"),
-        "models.embedder" | "models.generator" => {
+        "answer.escalate" | "models.embedder" | "models.generator" => {
             let is_name = value
                 .as_str()
                 .is_some_and(|name| matches!(Choice::parse(name), Ok(Choice::Manifest(_))));
@@ -109,6 +121,7 @@ mod tests {
             free_texts,
             [
                 "answer.caution",
+                "answer.escalate",
                 "chunk.heading_path",
                 "models.embedder",
                 "models.generator",
@@ -121,6 +134,9 @@ mod tests {
     fn a_model_by_its_name_alone_and_the_network_off_alone() {
         let says = |key: &str, value: &str| refusal(key, &Value::String(value.to_owned()));
         assert_eq!(says("models.generator", "smollm2-135m-instruct"), None);
+        assert_eq!(says("answer.escalate", ""), None);
+        assert_eq!(says("answer.escalate", "smollm2-135m-instruct"), None);
+        assert!(says("answer.escalate", "hub:o/r/f.gguf").is_some());
         for other in ["model.gguf", "./model", "hub:o/r/f.gguf", ""] {
             assert!(says("models.generator", other).is_some(), "{other}");
         }

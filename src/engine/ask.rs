@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{KnowledgeBase, Snapshot};
-use crate::answer::{Answer, Asked, OnSaid, Prepared, Said, declines_early};
+use crate::answer::{Answer, AnswerStatus, Asked, OnSaid, Prepared, Said, declines_early};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
 use crate::index::Opened;
 use crate::infer::Embedder;
 use crate::library::Library;
-use crate::retrieve::{self, Place, Retrieved, check_question};
+use crate::retrieve::{self, Mended, Place, Retrieved, check_question};
 use crate::source::fetch::Source;
 
 /// A question, and what it is asked of.
@@ -39,7 +39,9 @@ impl KnowledgeBase {
         let (snapshot, embedder) = self.ready(question.sources, watch)?;
         let library = self.filled_library()?;
         let place = (snapshot.index(), &*library, embedder.as_ref());
-        self.find(text, question.filter, place, limit)
+        let retrieved = self.find(text, question.filter, place, limit)?;
+        warn_of_mended(&retrieved, watch);
+        Ok(retrieved)
     }
 
     /// Answers a question; `on_said` gets each sentence as soon as it is checked.
@@ -60,11 +62,38 @@ impl KnowledgeBase {
             // The LLM and its tokenizer stay unloaded where they are not needed.
             match declines_early(asked.retrieved, asked.options) {
                 Some(reason) => Ok(asked.abstain(prepared, reason)),
-                None => self.with_llm(None, watch, |generator| {
-                    asked.answer(prepared, generator, watch.cancel, on_said)
-                }),
+                None => self.written(asked, prepared, watch, on_said),
             }
         })
+    }
+
+    /// The LLM's answer; that of the larger one, if there is one, where the first gives none.
+    fn written(
+        &self,
+        asked: &Asked<'_>,
+        prepared: Prepared,
+        watch: &Watch<'_>,
+        on_said: OnSaid<'_>,
+    ) -> Result<Answer> {
+        let larger = Some(asked.options.escalate.as_str()).filter(|name| !name.is_empty());
+        let first = Asked { escalates: larger.is_some(), ..*asked };
+        let again = larger.map(|name| (name, prepared.clone()));
+        let answer = self.with_llm(None, watch, |generator| {
+            first.answer(prepared, generator, watch.cancel, on_said)
+        })?;
+        let Some((name, prepared)) = again.filter(|_| answer.status == AnswerStatus::Abstained)
+        else {
+            return Ok(answer);
+        };
+        watch.status(format!("Asking {name}"));
+        let mut second = self.with_llm(Some(name), watch, |generator| {
+            asked.answer(prepared, generator, watch.cancel, on_said)
+        })?;
+        second.escalated = Some(true);
+        second.usage.prompt_tokens += answer.usage.prompt_tokens;
+        second.usage.completion_tokens += answer.usage.completion_tokens;
+        second.dropped.splice(0..0, answer.dropped);
+        Ok(second)
     }
 
     /// Answers a question by the sentences that answer best, word for word; no LLM is loaded.
@@ -104,6 +133,7 @@ impl KnowledgeBase {
         }
         let place = (snapshot.index(), &*library, embedder.as_ref());
         let retrieved = self.find(text, question.filter, place, options.hits)?;
+        warn_of_mended(&retrieved, watch);
         watch.cancel.check()?;
         let document = |id: &DocumentId| snapshot.document(id);
         let look = |kind, hits: &[Hit]| self.details(&library, embedder.as_ref(), kind, hits);
@@ -115,6 +145,7 @@ impl KnowledgeBase {
             embedder: embedder.as_ref(),
             template: &template,
             options,
+            escalates: false,
             start,
         };
         let prepared = asked.prepare()?;
@@ -186,5 +217,11 @@ impl KnowledgeBase {
             watch.warn(Warning::Pending(count));
         }
         Ok(())
+    }
+}
+
+fn warn_of_mended(retrieved: &Retrieved, watch: &Watch<'_>) {
+    for Mended { typed, meant } in retrieved.mended.iter().cloned() {
+        watch.warn(Warning::Mended { typed, meant });
     }
 }

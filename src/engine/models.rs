@@ -84,13 +84,21 @@ impl KnowledgeBase {
         Ok(embedder)
     }
 
-    /// Whether the LLM of the settings can be meant at all; it is loaded only when it is needed.
+    /// Whether the LLMs of the settings can be meant at all; they are loaded only when they are needed.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if no model is called so, [`ErrorKind::NotFound`] if its file is not
     /// there.
     pub fn check_llm(&self) -> Result<()> {
-        match Choice::parse(&self.config().models.generator)? {
+        let larger = &self.config().answer.escalate;
+        if !larger.is_empty() {
+            self.check_choice(larger)?;
+        }
+        self.check_choice(&self.config().models.generator)
+    }
+
+    fn check_choice(&self, name: &str) -> Result<()> {
+        match Choice::parse(name)? {
             Choice::Manifest(name) => models::find(&self.manifests()?, &name).map(|_| ()),
             Choice::Path(path) if !path.is_file() => Err(Error::new(
                 ErrorKind::NotFound,

@@ -85,6 +85,9 @@ pub struct Answered {
     pub prompt_tokens: usize,
     /// Tokens generated.
     pub completion_tokens: usize,
+    /// Whether the larger LLM was asked, too; `None` if there is none.
+    #[serde(default)]
+    pub escalated: Option<bool>,
 }
 
 /// One line of `results.jsonl`.
@@ -232,6 +235,7 @@ pub fn answered(question: &Question, answer: &Answer, gold: &[Place]) -> Answere
         passages: answer.passages.len(),
         prompt_tokens: answer.usage.prompt_tokens,
         completion_tokens: answer.usage.completion_tokens,
+        escalated: answer.escalated,
     }
 }
 
@@ -293,6 +297,9 @@ impl QuestionResult {
         }
         if answer.kept + answer.dropped.len() > 0 {
             put("support", answer.kept as f64 / (answer.kept + answer.dropped.len()) as f64);
+        }
+        if let Some(escalated) = answer.escalated {
+            put("escalated", flag(escalated));
         }
         put("tokens in", answer.prompt_tokens as f64);
         put("tokens out", answer.completion_tokens as f64);
@@ -429,6 +436,7 @@ mod tests {
                 passages: 0,
                 prompt_tokens: 0,
                 completion_tokens: 0,
+                escalated: None,
             }),
             error: None,
             ms: [0; 3],

@@ -48,6 +48,11 @@ impl Opened {
         self.parts.frequencies.rarity(&terms::query(text))
     }
 
+    /// In how many chunks of the whole generation a term is.
+    pub fn df(&self, term: u32) -> u32 {
+        self.parts.frequencies.df(term)
+    }
+
     /// Shows every chunk that is held, in no order.
     ///
     /// # Errors

@@ -35,9 +35,10 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Prepares a question with its terms' inverse document frequencies.
-    pub fn new(question: &str, embedding: &Embedding, retrieved: &Retrieved) -> Asked {
-        let words: Vec<(Range<usize>, f32)> = question
+    /// Prepares the question of a search, as it was embedded.
+    pub fn new(embedding: &Embedding, retrieved: &Retrieved) -> Asked {
+        let words: Vec<(Range<usize>, f32)> = retrieved
+            .searched
             .unicode_word_indices()
             .map(|(at, word)| (at..at + word.len(), weight(word, retrieved)))
             .collect();
@@ -149,19 +150,23 @@ mod tests {
         Embedding { vector: vec![1.0, 0.0], tokens: states.iter().enumerate().map(token).collect() }
     }
 
+    fn asked(question: &str) -> Retrieved {
+        Retrieved { searched: question.to_owned(), ..Retrieved::default() }
+    }
+
     #[test]
     fn rare_words_count_more() {
-        let mut retrieved = Retrieved::default();
+        let mut retrieved = asked("keel masts");
         let rare = terms::query("keel").indices[0];
         retrieved.terms = SparseVector { indices: vec![rare], values: vec![1.5] };
-        let asked = Asked::new("keel masts", &embedding(&[[1.0, 0.0], [0.0, 1.0]]), &retrieved);
+        let asked = Asked::new(&embedding(&[[1.0, 0.0], [0.0, 1.0]]), &retrieved);
         let weights: Vec<f32> = asked.tokens.iter().map(|(weight, _)| *weight).collect();
         assert_eq!(weights, [0.75, 0.25]);
     }
 
     #[test]
     fn the_best_pairs_and_sentences_by_hand() {
-        let asked = Asked::new("a b", &embedding(&[[1.0, 0.0], [0.0, 1.0]]), &Retrieved::default());
+        let asked = Asked::new(&embedding(&[[1.0, 0.0], [0.0, 1.0]]), &asked("a b"));
         let half = 0.5f32.sqrt();
         let pairs = |states: &[[f32; 2]]| Details::tokens(&embedding(states));
         let both = pairs(&[[0.9, 0.9], [0.9, 0.9], [-1.0, 1.0]]);
@@ -179,7 +184,7 @@ mod tests {
         let mut hits: Vec<Hit> = (0..40u128)
             .map(|at| fuse::tests::hit(at, Some(1.0 - at as f32 / 100.0), None))
             .collect();
-        let asked = Asked::new("a", &embedding(&[[1.0, 0.0]]), &Retrieved::default());
+        let asked = Asked::new(&embedding(&[[1.0, 0.0]]), &asked("a"));
         // The later a hit, the better its tokens.
         let look = |kind: Kind, hits: &[Hit]| {
             let of = |hit: &Hit| match kind {

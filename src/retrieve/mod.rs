@@ -8,6 +8,7 @@ mod fuse;
 mod late;
 mod passages;
 mod sentences;
+mod typo;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ pub use fuse::fuse;
 pub use late::{Asked, Look};
 pub use passages::{Passage, join};
 pub use sentences::{Scored, covered, matching, matching_words, score};
+pub use typo::Mended;
 
 /// How the two searches become one list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,9 @@ pub struct RetrievalOptions {
     /// Hits of each list that are fused and so ranked, whatever number of hits is asked for; further
     /// ones stand behind them.
     pub candidates: usize,
+    /// Whether words that no article has are taken for typing errors, and those searched for that
+    /// they are one edit away from.
+    pub mend: bool,
     /// The first hits, so many, are ranked anew by how their tokens and sentences match; 0: none.
     pub rerank: usize,
 }
@@ -64,6 +69,7 @@ impl Default for RetrievalOptions {
             bm25_weight: 1.0,
             rrf_k: 60.0,
             candidates: 50,
+            mend: true,
             rerank: 30,
         }
     }
@@ -106,8 +112,12 @@ pub struct Retrieved {
     pub best_cosine: Option<f32>,
     /// The question's terms with their inverse document frequencies, also those that no chunk has.
     pub terms: SparseVector,
-    /// The question as it was embedded.
+    /// The question with its typing errors mended.
+    pub searched: String,
+    /// That, as it was embedded.
     pub embedding: Embedding,
+    /// Words of it that no article has, with those that were searched for in their place.
+    pub mended: Vec<Mended>,
 }
 
 /// What a search looks in.
@@ -134,20 +144,33 @@ pub fn search(
 ) -> Result<Retrieved> {
     let question = check_question(question)?;
     let Place { index, embedder, look } = place;
-    let embedding = embedder.embed_tokens(&[question], Purpose::Query)?.pop().unwrap_or_default();
+    let embed = |text: &str| -> Result<Embedding> {
+        Ok(embedder.embed_tokens(&[text], Purpose::Query)?.pop().unwrap_or_default())
+    };
+    let mut embedding = embed(question)?;
+    let mut mended = Vec::new();
+    if options.mend {
+        mended = typo::mend(question, &embedding.tokens, &|term| index.df(term));
+    }
+    let searched = typo::apply(question, &mended);
+    if !mended.is_empty() {
+        embedding = embed(&searched)?;
+    }
     let lists = |count: usize| -> Result<(Vec<Hit>, Vec<Hit>)> {
         let dense = index.dense(&embedding.vector, filter, count)?;
-        Ok((dense, index.terms(question, filter, count)?))
+        Ok((dense, index.terms(&searched, filter, count)?))
     };
     let (dense, sparse) = lists(options.candidates.max(1))?;
     let mut found = Retrieved {
         hits: fuse(&dense, &sparse, options),
         best_cosine: dense.first().map(|hit| hit.score),
-        terms: index.rarity(question),
+        terms: index.rarity(&searched),
+        searched,
         embedding: Embedding::default(),
+        mended,
     };
     if options.rerank > 0 {
-        let asked = Asked::new(question, &embedding, &found);
+        let asked = Asked::new(&embedding, &found);
         late::rank(&mut found.hits, options.rerank, &asked, look)?;
     }
     if limit > found.hits.len() && limit > options.candidates {
