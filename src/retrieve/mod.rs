@@ -165,7 +165,7 @@ pub fn search(
         hits: fuse(&dense, &sparse, options),
         best_cosine: dense.first().map(|hit| hit.score),
         terms: index.rarity(&searched),
-        searched,
+        searched: searched.clone(),
         embedding: Embedding::default(),
         mended,
     };

@@ -90,6 +90,46 @@ fn search_finds_sections_and_filters_inside_the_search() {
 }
 
 #[test]
+fn a_word_that_no_article_has_is_taken_for_a_typing_error() {
+    let wellread = Wellread::new();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let ran = wellread.run(&["--json", "search", "-k", "3", "who makes the copper rivrets"]);
+    assert!(
+        ran.stderr.contains("no article has the word “rivrets”; searched for “rivets”"),
+        "{}",
+        ran.stderr
+    );
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    is_valid("search", &found);
+    assert_eq!(found["mended"], serde_json::json!([{"typed": "rivrets", "meant": "rivets"}]));
+    let meant = wellread.json(&["search", "-k", "3", "who makes the copper rivets"]);
+    assert_eq!(found["hits"], meant["hits"]);
+    let as_typed = ["search", "--set", "retrieval.mend=false", "who makes the copper rivrets"];
+    assert_eq!(wellread.json(&as_typed)["mended"], serde_json::json!([]));
+}
+
+#[test]
+fn a_larger_llm_is_asked_where_the_first_gives_no_answer() {
+    let wellread = Wellread::small();
+    let feed = sample_feed();
+    let ask = |larger: &str| {
+        let larger = format!("answer.escalate={larger}");
+        let question = "How long does the glue harden?";
+        let args = ["--json", "ask", "--source", &feed, "--set", "answer.caution=high"];
+        wellread.run(&[&args[..], &["--set", &larger, question]].concat())
+    };
+    let answer: serde_json::Value = serde_json::from_str(&ask("").stdout).unwrap();
+    assert_eq!((&answer["status"], &answer["escalated"]), (&"abstained".into(), &().into()));
+    let answer: serde_json::Value =
+        serde_json::from_str(&ask("qwen2.5-coder-1.5b-instruct").stdout).unwrap();
+    is_valid("ask", &answer);
+    assert_eq!(answer["escalated"], true);
+    let model = answer["model"].as_str().unwrap();
+    assert!(model.starts_with("Qwen") || model.starts_with("qwen"), "{model}");
+    ask("none-such").is_clear_error("none-such");
+}
+
+#[test]
 fn the_real_feed_says_what_chunk_size_and_not_what_it_costs() {
     let Some(feed) = shared("articles/feed.xml") else { return };
     let feed = feed.display().to_string();
