@@ -10,6 +10,7 @@ mod library;
 pub mod schemas;
 mod status;
 mod told;
+mod turn;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -33,6 +34,7 @@ pub use library::{
 };
 pub use status::{StatusShape, SyncShape};
 pub use told::{AbstainedShape, PassagesShape, QuotesShape, StandaloneShape};
+pub use turn::TurnWords;
 
 /// What a search found; schema `schema/search.json`.
 #[derive(Debug, Serialize)]

@@ -210,7 +210,24 @@ fn requests() -> Value {
             "properties": {
                 "question": asked,
                 "quotes": { "type": "boolean", "description": "The sentences that answer best, word for word; no LLM is asked" },
-                "filter": filter
+                "filter": filter,
+                "turns": {
+                    "type": "array",
+                    "maxItems": 20,
+                    "description": "What was asked and answered before, in order; a follow-up is searched for as a question of its own",
+                    "items": { "$ref": "#/components/schemas/Turn" }
+                }
+            }
+        },
+        "Turn": {
+            "type": "object",
+            "required": ["question"],
+            "additionalProperties": false,
+            "properties": {
+                "question": { "type": "string" },
+                "standalone": { "type": ["string", "null"], "description": "As it was searched for" },
+                "answer": { "type": "string", "description": "Without marks; empty if the articles did not say" },
+                "titles": names("Titles of the articles that the answer cites")
             }
         },
         "CiteRequest": {
