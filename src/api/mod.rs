@@ -1,10 +1,16 @@
 //! JSON shapes, once, for `--json` and all later doors.
 
 mod claims;
+mod error;
+pub mod filter;
 mod index;
 pub mod json;
 mod kept;
 mod library;
+pub mod schemas;
+mod status;
+mod told;
+mod turn;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,14 +19,22 @@ use crate::answer::{
     AbstainReason, Answer, AnswerSentence, AnswerStatus, DroppedSentence, Quote, Signals, Timings,
     Usage,
 };
-use crate::base::{ArticleId, ChunkId, Scores};
+use crate::base::{ArticleId, ChunkId, DocumentId, Scores};
 use crate::infer::Finish;
-use crate::retrieve::{Retrieved, matching};
+use crate::retrieve::{Passage, Retrieved, matching};
 
 pub use claims::ClaimsShape;
+pub use error::{ErrorDetail, ErrorShape, step_in_words};
+pub use filter::FilterWords;
 pub use index::{IndexShape, VerifiedShape};
 pub use kept::keep;
-pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
+pub use library::{
+    ArticleShape, ArticlesShape, BlockShape, ReadShape, RemovedShape, SectionShape, SourcesShape,
+    TextShape,
+};
+pub use status::{StatusShape, SyncShape};
+pub use told::{AbstainedShape, PassagesShape, QuotesShape, StandaloneShape};
+pub use turn::TurnWords;
 
 /// What a search found; schema `schema/search.json`.
 #[derive(Debug, Serialize)]
@@ -75,6 +89,8 @@ pub struct HitShape<'a> {
     pub tags: &'a [String],
     /// The article's revision.
     pub revision: u32,
+    /// The stored text that `range` points into.
+    pub document: &'a DocumentId,
     /// First byte and byte after the last, in the revision's text.
     pub range: [usize; 2],
 }
@@ -98,6 +114,7 @@ impl<'a> SearchShape<'a> {
             authors: &hit.article.authors,
             tags: &hit.article.tags,
             revision: hit.revision,
+            document: &hit.document,
             range: [hit.range.start, hit.range.end],
         });
         let mended = found.mended.iter();
@@ -170,16 +187,18 @@ pub struct PassageShape<'a> {
     pub article_id: &'a ArticleId,
     /// The article's revision.
     pub revision: u32,
+    /// The stored text that ranges point into.
+    pub document: &'a DocumentId,
     /// First byte and byte after the last, in the revision's text.
     pub range: [usize; 2],
     /// The best hit's fused score.
     pub score: f32,
 }
 
-impl<'a> AnswerShape<'a> {
-    /// The JSON shape of an answer; `model` is what would have answered if none was asked.
-    pub fn new(question: &'a str, model: &'a str, answer: &'a Answer) -> AnswerShape<'a> {
-        let passages = answer.passages.iter().map(|passage| PassageShape {
+impl<'a> PassageShape<'a> {
+    /// The JSON shape of a passage.
+    pub fn new(passage: &'a Passage) -> PassageShape<'a> {
+        PassageShape {
             n: passage.n,
             url: passage.article.url.as_deref(),
             title: &passage.article.title,
@@ -188,9 +207,16 @@ impl<'a> AnswerShape<'a> {
             text: &passage.text,
             article_id: &passage.article.id,
             revision: passage.revision,
+            document: &passage.document,
             range: [passage.range.start, passage.range.end],
             score: passage.score,
-        });
+        }
+    }
+}
+
+impl<'a> AnswerShape<'a> {
+    /// The JSON shape of an answer; `model` is what would have answered if none was asked.
+    pub fn new(question: &'a str, model: &'a str, answer: &'a Answer) -> AnswerShape<'a> {
         AnswerShape {
             status: answer.status,
             abstain_reason: answer.abstain_reason,
@@ -200,7 +226,7 @@ impl<'a> AnswerShape<'a> {
             answer: &answer.answer,
             sentences: &answer.sentences,
             dropped: &answer.dropped,
-            passages: passages.collect(),
+            passages: answer.passages.iter().map(PassageShape::new).collect(),
             quotes: &answer.quotes,
             quoted: answer.quoted,
             filters: &answer.filters,

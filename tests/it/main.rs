@@ -12,6 +12,7 @@ mod levels;
 mod qdrant;
 mod read;
 mod safety;
+mod serve;
 mod server;
 mod sources;
 mod support;
