@@ -17,7 +17,7 @@ use crate::base::{ArticleId, ChunkId, Scores};
 use crate::infer::Finish;
 use crate::retrieve::{Retrieved, matching};
 
-pub use claims::ClaimsShape;
+pub use claims::{ClaimShape, ClaimsShape, PlaceShape};
 pub use index::{IndexShape, VerifiedShape};
 pub use kept::keep;
 pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
