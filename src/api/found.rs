@@ -53,6 +53,8 @@ pub struct FoundPassage<'a> {
     pub text: &'a str,
     /// The article's revision.
     pub revision: u32,
+    /// The stored text that `range` points into.
+    pub document: &'a DocumentId,
     /// First byte and byte after the last, in the revision's text.
     pub range: [usize; 2],
 }
@@ -74,6 +76,7 @@ impl<'a> FoundShape<'a> {
                     heading_path: hit.heading_path,
                     text: hit.text,
                     revision: hit.revision,
+                    document: hit.document,
                     range: hit.range,
                 });
             }

@@ -53,11 +53,7 @@ fn text(program: &str, args: &[String], servers: &Value, server: &Value) -> Resu
     }
     let mut out = String::new();
     let _ = writeln!(out, "Claude Code:\n\n  claude mcp add wellread -- {command}\n");
-    let _ = writeln!(
-        out,
-        "VS Code:\n\n  code --add-mcp {}\n",
-        quoted(&written::line(&vscode)?)
-    );
+    let _ = writeln!(out, "VS Code:\n\n  code --add-mcp {}\n", quoted(&written::line(&vscode)?));
     let _ = writeln!(
         out,
         "Claude Desktop (Settings, Developer, Edit Config: claude_desktop_config.json), Cursor \
@@ -72,7 +68,8 @@ fn text(program: &str, args: &[String], servers: &Value, server: &Value) -> Resu
          claude mcp add --transport http wellread http://127.0.0.1:7878/mcp"
     );
     if Path::new(program).components().any(|part| part.as_os_str() == "target") {
-        let _ = writeln!(out, "\nThis program is in a build folder; install it before you rely on it.");
+        let _ =
+            writeln!(out, "\nThis program is in a build folder; install it before you rely on it.");
     }
     Ok(out)
 }

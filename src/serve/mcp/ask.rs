@@ -70,7 +70,8 @@ pub(super) async fn ask(
         }
         Heard::Some { passages, sentences, dropped } => {
             let shown = question.clone();
-            let answer = blocking(state, move |kb, watch| quoted(kb, &shown, &filter, watch)).await?;
+            let answer =
+                blocking(state, move |kb, watch| quoted(kb, &shown, &filter, watch)).await?;
             let (answer, what) = if sentences.is_empty() {
                 (answer, "the sentences of the articles that answer best; the LLM had not answered")
             } else {
@@ -119,11 +120,7 @@ enum Heard {
     /// The whole answer.
     All(Box<Answer>),
     /// What there was when time was up.
-    Some {
-        passages: Vec<Passage>,
-        sentences: Vec<AnswerSentence>,
-        dropped: Vec<DroppedSentence>,
-    },
+    Some { passages: Vec<Passage>, sentences: Vec<AnswerSentence>, dropped: Vec<DroppedSentence> },
 }
 
 /// Listens until the answer's end, or the end of its time or of its request, which stop it.

@@ -144,9 +144,7 @@ fn number((usual, most): (usize, usize), description: &str) -> Value {
 
 /// Properties with those of a filter.
 fn filtered(mut properties: Value) -> Value {
-    let names = |description: &str| {
-        json!({ "type": "array", "items": { "type": "string" }, "description": description })
-    };
+    let names = |description: &str| json!({ "type": "array", "items": { "type": "string" }, "description": description });
     let day = |description: &str| json!({ "type": "string", "description": description });
     let filters = json!({
         "source": names("only articles of these sources, by name or title"),

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::failure::{Refused, parsed};
 use super::MODEL;
+use super::failure::{Refused, parsed};
 use crate::base::error::Result as Outcome;
 use crate::infer::Purpose;
 use crate::serve::State;
@@ -40,7 +40,7 @@ struct Request {
 enum Input {
     Text(String),
     Texts(Vec<String>),
-    Other(serde_json::Value),
+    Other(serde::de::IgnoredAny),
 }
 
 #[derive(Serialize)]

@@ -241,10 +241,16 @@ mod tests {
         for (more, param) in [
             (serde_json::json!({ "n": 2 }), "n"),
             (serde_json::json!({ "tools": [{}] }), "tools"),
-            (serde_json::json!({ "response_format": { "type": "json_object" } }), "response_format"),
+            (
+                serde_json::json!({ "response_format": { "type": "json_object" } }),
+                "response_format",
+            ),
             (serde_json::json!({ "logprobs": true }), "logprobs"),
             (serde_json::json!({ "messages": [] }), "messages"),
-            (serde_json::json!({ "messages": [{ "role": "user", "content": [image] }] }), "messages"),
+            (
+                serde_json::json!({ "messages": [{ "role": "user", "content": [image] }] }),
+                "messages",
+            ),
             (serde_json::json!({ "messages": [{ "role": "king", "content": "?" }] }), "messages"),
             (serde_json::json!({ "model": "gpt-9" }), "model"),
         ] {

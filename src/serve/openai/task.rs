@@ -27,7 +27,9 @@ pub(super) fn answer(prompt: &str) -> Option<String> {
     } else if wants("text") {
         serde_json::json!({ "text": "" })
     } else {
-        return Some("This model answers questions from articles, and does nothing else.".to_owned());
+        return Some(
+            "This model answers questions from articles, and does nothing else.".to_owned(),
+        );
     };
     Some(value.to_string())
 }
