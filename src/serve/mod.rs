@@ -9,6 +9,7 @@ pub mod syncing;
 mod api;
 mod health;
 mod io;
+pub mod local;
 pub mod mcp;
 mod openai;
 mod page;
