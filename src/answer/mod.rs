@@ -242,6 +242,27 @@ pub struct Answer {
     pub model: Option<String>,
 }
 
+impl Answer {
+    /// The same with the sentences that had been checked when an answer was broken off, the sections
+    /// that they are from and what had been dropped, in place of its quotes.
+    pub fn with_checked(
+        mut self,
+        passages: Vec<Passage>,
+        sentences: Vec<AnswerSentence>,
+        dropped: Vec<DroppedSentence>,
+    ) -> Answer {
+        self.status = AnswerStatus::Answered;
+        self.abstain_reason = None;
+        self.answer = joined(&sentences);
+        self.sentences = sentences;
+        self.dropped = dropped;
+        self.passages = passages;
+        self.quoted = false;
+        self.finish = Some(Finish::Cancelled);
+        self
+    }
+}
+
 /// What an answer tells on its way, in this order but for `Sentence` and `Dropped`, which mix.
 #[derive(Debug)]
 pub enum Said<'a> {

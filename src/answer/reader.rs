@@ -269,7 +269,7 @@ fn is_fragment(text: &str) -> bool {
 }
 
 /// Whether a sentence begins with a word whose meaning stands in the one before.
-fn leans(text: &str) -> bool {
+pub(super) fn leans(text: &str) -> bool {
     const LEANING: [&str; 19] = [
         "this",
         "these",

@@ -3,11 +3,13 @@
 mod claims;
 mod error;
 pub mod filter;
+mod found;
 mod index;
 pub mod json;
 mod kept;
 mod library;
 pub mod schemas;
+pub mod markdown;
 mod status;
 mod told;
 mod turn;
@@ -23,9 +25,10 @@ use crate::base::{ArticleId, ChunkId, DocumentId, Scores};
 use crate::infer::Finish;
 use crate::retrieve::{Passage, Retrieved, matching};
 
-pub use claims::ClaimsShape;
+pub use claims::{ClaimShape, ClaimsShape, PlaceShape};
 pub use error::{ErrorDetail, ErrorShape, step_in_words};
 pub use filter::FilterWords;
+pub use found::{FetchedShape, FoundShape};
 pub use index::{IndexShape, VerifiedShape};
 pub use kept::keep;
 pub use library::{

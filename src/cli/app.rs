@@ -1,12 +1,13 @@
 //! What every command gets: the knowledge base of the settings, and the user's ear.
 
 use std::cell::OnceCell;
+use std::io::Read;
 
 use super::args::FilterArgs;
 use super::config::Settings;
 use super::ui::Ui;
 use crate::api::filter::day;
-use crate::base::error::Result;
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{Cancel, Event, Filter, SourceId, Watch};
 use crate::engine::KnowledgeBase;
 use crate::engine::settings::Places;
@@ -59,6 +60,25 @@ impl<'a> App<'a> {
         }
         Ok(())
     }
+}
+
+/// What an argument says, or standard input where it is `-`; of that no more than a few times `most`
+/// bytes are read. `what` names it in errors.
+pub(super) fn given(argument: &str, what: &str, most: usize) -> Result<String> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(16 * most as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io(format!("cannot read the {what} from standard input"), error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        Error::new(ErrorKind::Usage, format!("the {what} on standard input is not text"))
+            .caused_by(error)
+            .hint("give it in UTF-8")
+    })
 }
 
 /// The sources that a filter names.

@@ -84,7 +84,7 @@ pub enum Command {
     Mcp(Mcp),
     /// Check a draft, sentence by sentence, against the articles
     #[command(
-        after_help = "Examples:\n  wellread cite \"It took two days.\"\n  wellread cite - < draft.txt"
+        after_help = "Examples:\n  wellread cite \"It took two days.\"\n  wellread cite - < draft.md\n  wellread cite --json - < draft.md | jq '.sentences[] | select(.verdict != \"supported\").text'\n\nExits with 1 when a sentence is not supported."
     )]
     Cite(Cite),
     /// Say what you think of an answer
@@ -419,6 +419,11 @@ pub enum EvalCommand {
         after_help = "Examples:\n  wellread eval canaries\n  wellread eval canaries --strings strings.jsonl --limit 50\n\nExits with 1 if a text is obeyed, a link or citation is forged, or a benign text is not answered beside."
     )]
     Canaries(EvalCanaries),
+    /// Check labelled claims as `cite` does, and say how often that is right
+    #[command(
+        after_help = "Example:\n  wellread eval claims eval/hard/claims.jsonl --source eval/sample/feed.xml"
+    )]
+    Claims(EvalClaims),
     /// Fit how likely an answer is to be right, from runs in which every question was answered
     #[command(
         after_help = "Example:\n  wellread eval run set.jsonl --set answer.caution=off\n  wellread eval calibrate RUN RUN\n\nEach run is also judged by a fit on the others; what is shipped is fitted in this way."
@@ -480,6 +485,20 @@ pub struct EvalCheck {
     /// Which articles.
     #[command(flatten)]
     pub filter: FilterArgs,
+}
+
+/// `eval claims`.
+#[derive(Args, Debug)]
+pub struct EvalClaims {
+    /// The claims (JSON lines)
+    #[arg(value_name = "FILE")]
+    pub claims: std::path::PathBuf,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Only the claims of this split, as dev or test
+    #[arg(long, value_name = "NAME")]
+    pub split: Option<String>,
 }
 
 /// `eval compare`.

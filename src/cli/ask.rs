@@ -1,9 +1,7 @@
 //! `ask` and `search`.
 
-use std::io::Read;
-
 use super::Outcome;
-use super::app::{App, filter, sources_of};
+use super::app::{App, filter, given, sources_of};
 use super::args::{Ask, Search};
 use super::{server, text};
 use crate::answer::{self, AnswerSentence, AnswerStatus, Said};
@@ -129,20 +127,7 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The question itself, or what standard input says for `-`. No more is read than can be asked.
+/// The question itself, or what standard input says for `-`.
 fn question(text: &str) -> Result<String> {
-    if text != "-" {
-        return Ok(text.to_owned());
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(16 * MAX_QUESTION_BYTES as u64)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::io("cannot read the question from standard input", error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        Error::new(ErrorKind::Usage, "the question on standard input is not text")
-            .caused_by(error)
-            .hint("give it in UTF-8")
-    })
+    given(text, "question", MAX_QUESTION_BYTES)
 }

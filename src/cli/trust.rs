@@ -9,7 +9,7 @@ use toml::Value;
 use crate::models::Choice;
 
 /// Keys, or with a dot at the end groups of keys, that such a file may set to anything.
-const FREE: [&str; 35] = [
+const FREE: [&str; 36] = [
     "answer.caution",
     "answer.history",
     "answer.hits",
@@ -32,6 +32,7 @@ const FREE: [&str; 35] = [
     "serve.connections",
     "serve.grace_secs",
     "serve.max_body_bytes",
+    "serve.mcp_secs",
     "serve.patience_secs",
     "serve.queue",
     "serve.sync_every",

@@ -166,7 +166,7 @@ impl KnowledgeBase {
 
     /// The snapshot that a question is asked of, and the embedder to ask with. Sources are read and
     /// indexed first; an index that is not there yet, or is of an older wellread, is made.
-    fn ready(
+    pub(super) fn ready(
         &self,
         sources: &[Source],
         watch: &Watch<'_>,

@@ -90,7 +90,7 @@ fn of_sentences(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<Details>>
 }
 
 /// As much of a text's beginning as the embedder takes.
-fn head<'a>(embedder: &dyn Embedder, text: &'a str) -> Result<&'a str> {
+pub(super) fn head<'a>(embedder: &dyn Embedder, text: &'a str) -> Result<&'a str> {
     let mut head = &text[..text.floor_char_boundary(LONGEST)];
     while embedder.count_tokens(head, Purpose::Passage)? > embedder.max_tokens() {
         head = &head[..head.floor_char_boundary(head.len() / 2)];

@@ -69,6 +69,9 @@ pub struct ServeOptions {
     pub max_body_bytes: usize,
     /// Seconds after which a client that says or reads nothing is given up.
     pub patience_secs: u64,
+    /// Seconds after which an assistant (MCP) is given what there is of an answer: most of them wait
+    /// for a minute.
+    pub mcp_secs: u64,
     /// Seconds that answers have to end in once the server is told to stop.
     pub grace_secs: u64,
 }
@@ -82,6 +85,7 @@ impl Default for ServeOptions {
             connections: 512,
             max_body_bytes: 1 << 20,
             patience_secs: 20,
+            mcp_secs: 50,
             grace_secs: 30,
         }
     }

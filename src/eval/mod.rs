@@ -4,6 +4,7 @@
 pub mod beir;
 pub mod calibrate;
 pub mod canaries;
+pub mod claims;
 pub mod compare;
 pub mod facts;
 pub mod gold;

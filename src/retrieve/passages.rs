@@ -37,10 +37,13 @@ pub struct Passage {
 impl Passage {
     /// The pieces of its text that the LLM reads.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
-        self.shown.iter().filter_map(|part| {
-            let within = |at: usize| at.checked_sub(self.range.start);
-            self.text.get(within(part.start)?..within(part.end)?)
-        })
+        self.shown.iter().filter_map(|part| self.within(part))
+    }
+
+    /// The text of a range of its document; `None` if that is not within the passage.
+    pub fn within(&self, range: &Range<usize>) -> Option<&str> {
+        let at = |at: usize| at.checked_sub(self.range.start);
+        self.text.get(at(range.start)?..at(range.end)?)
     }
 }
 

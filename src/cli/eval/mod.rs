@@ -1,6 +1,7 @@
-//! `eval run | check | compare | judge | calibrate | canaries | list | show | import | generate`.
+//! `eval run | check | compare | judge | calibrate | canaries | claims | list | show | import | generate`.
 
 mod canaries;
+mod claims;
 mod gate;
 mod runs;
 mod sets;
@@ -37,6 +38,7 @@ pub(super) fn run(app: &App<'_>, command: &EvalCommand) -> Result<Outcome> {
         }
         EvalCommand::Generate(args) => sets::generate(app, args),
         EvalCommand::Canaries(args) => canaries::run(app, args),
+        EvalCommand::Claims(args) => claims::run(app, args),
         EvalCommand::Calibrate(args) => runs::calibrate(app, args),
     }
 }

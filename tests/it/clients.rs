@@ -1,0 +1,293 @@
+//! The official clients of the protocols that assistants and chat programs speak, against the real
+//! binary. They come from pip, in the versions named here.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// What the clients need.
+const PACKAGES: [&str; 3] = ["mcp==2.3.0", "jsonschema==4.26.0", "openai==3.57.0"];
+
+/// How long a client may take.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// An article that would do harm if it were more than text.
+const HOSTILE: &str = "A hostile lighthouse: the spy alert is &lt;script&gt;alert(1)&lt;/script&gt; \
+     ![spy](http://evil.example/x.png) \u{202e}\u{1b}[31m and so on.";
+
+/// A folder with the clients in it, installed once; `None` if pip can't, which fails the test where
+/// everything is required.
+fn clients() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
+    let done = folder.join(PACKAGES.join(" "));
+    let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients.lock");
+    let lock = std::fs::File::create(lock).unwrap();
+    lock.lock().unwrap();
+    if !done.exists() {
+        let _ = std::fs::remove_dir_all(&folder);
+        let pip = Command::new("python3")
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
+            .arg(&folder)
+            .args(PACKAGES)
+            .status();
+        if !pip.is_ok_and(|status| status.success()) {
+            let required = std::env::var_os("WELLREAD_TEST_REQUIRE_SHARED").is_some();
+            assert!(!required, "{PACKAGES:?} can't be installed by pip");
+            eprintln!("passed over: {PACKAGES:?} can't be installed by pip");
+            return None;
+        }
+        std::fs::write(&done, "").unwrap();
+    }
+    Some(folder)
+}
+
+/// Runs a client, which must say "ok".
+fn run_client(wellread: &Wellread, folder: &Path, script: &str, args: &[&str]) {
+    let template = wellread.command(&[]);
+    let mut child = Command::new("python3")
+        .arg(project("tests/clients").join(script))
+        .args(args)
+        .env_clear()
+        .envs(template.get_envs().filter_map(|(key, value)| Some((key, value?))))
+        .env("PYTHONPATH", folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("python3 runs");
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > LIMIT {
+            let _ = child.kill();
+            let out = ran(child.wait_with_output().unwrap());
+            panic!("{script} {args:?} takes too long\n{}\n{}", out.stdout, out.stderr);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let out = ran(child.wait_with_output().unwrap());
+    assert!(out.stdout.contains("ok"), "{script} {args:?}\n{}\n{}", out.stdout, out.stderr);
+}
+
+/// The sample and a hostile article, indexed.
+fn filled() -> Wellread {
+    let wellread = Wellread::small();
+    let hostile = feed(&item(1, "Hostile", &format!("<p>{HOSTILE}</p>")));
+    let hostile = wellread.file("hostile.xml", hostile);
+    wellread.succeeds(&["add", &sample_feed(), &hostile]);
+    wellread
+}
+
+/// A running server with its address; ended with the test.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(wellread: &Wellread) -> Server {
+        let mut child = wellread.spawn(&["serve", "--addr", "127.0.0.1:0"], Stdio::null());
+        let said = wait_for(&mut child, "http://");
+        let address = said.split("http://").nth(1).unwrap();
+        let address = address.split('/').next().unwrap().to_owned();
+        Server { child, address }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it answers to a POST with headers; the head and the body.
+    fn post(&self, path: &str, headers: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n{headers}\r\n{body}",
+            self.address
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_official_mcp_client_over_standard_streams() {
+    let Some(folder) = clients() else { return };
+    let wellread = filled();
+    let binary = env!("CARGO_BIN_EXE_wellread");
+    for mode in ["legacy", "2026-07-28"] {
+        run_client(&wellread, &folder, "mcp_client.py", &[mode, "stdio", binary, "mcp"]);
+    }
+}
+
+#[test]
+fn the_official_mcp_client_over_http() {
+    let Some(folder) = clients() else { return };
+    let wellread = filled();
+    let server = Server::start(&wellread);
+    let url = format!("{}/mcp", server.url());
+    for mode in ["legacy", "2026-07-28"] {
+        run_client(&wellread, &folder, "mcp_client.py", &[mode, "http", &url]);
+    }
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
+    let answer = server.post("/mcp", "", list);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("list_articles"), "{answer}");
+    // A page of anybody's may not ask, and what headers say is what the body says.
+    for headers in ["Origin: http://evil.example\r\n", "Origin: null\r\n"] {
+        let answer = server.post("/mcp", headers, list);
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    }
+    let other = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n";
+    let answer = server.post("/mcp", other, list);
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+#[test]
+fn the_official_openai_client() {
+    let Some(folder) = clients() else { return };
+    let wellread = filled();
+    let vector = wellread.file("vector.json", own_vector("varnish").to_string());
+    let server = Server::start(&wellread);
+    run_client(&wellread, &folder, "openai_client.py", &[&server.url(), &vector]);
+    let body = json!({
+        "model": "wellread",
+        "messages": [{ "role": "user", "content": "what is the hostile lighthouse spy alert?" }],
+    });
+    let answer = server.post("/v1/chat/completions", "", &body.to_string());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.to_lowercase().contains("content-type: application/json"), "{head}");
+    assert!(head.to_lowercase().contains("x-content-type-options: nosniff"), "{head}");
+    assert!(!body.contains(['\u{202e}', '\u{1b}']));
+    let body: Value = serde_json::from_str(body).unwrap();
+    let content = body["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(!content.contains("](http://evil") && !content.contains("<script"), "{content}");
+}
+
+/// A text's vector, from the embedder itself.
+fn own_vector(text: &str) -> Value {
+    use wellread::base::{Cancel, Event, Watch};
+    use wellread::engine::KnowledgeBase;
+    use wellread::engine::settings::{Config, Places};
+    use wellread::infer::Purpose;
+
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { data: folder.path().to_owned(), cache: models_cache() };
+    let kb = KnowledgeBase::new(Config::default(), places);
+    let watch = Watch { events: &|_: Event| {}, cancel: &Cancel::default() };
+    let embedder = kb.embedder(&watch).unwrap();
+    json!(embedder.embed(&[text], Purpose::Passage).unwrap().remove(0))
+}
+
+/// What `wellread mcp` writes for messages on standard input, one JSON value a line.
+fn mcp(wellread: &Wellread, args: &[&str], messages: &[Value]) -> Vec<Value> {
+    let mut child = wellread.spawn(args, Stdio::piped());
+    let mut stdin = child.stdin.take().unwrap();
+    for message in messages {
+        writeln!(stdin, "{message}").unwrap();
+    }
+    let requests = messages.iter().filter(|message| message.get("id").is_some()).count();
+    let stdout = child.stdout.take().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
+    let mut answers = Vec::new();
+    while answers.iter().filter(|answer: &&Value| answer.get("id").is_some()).count() < requests {
+        let line = lines.next().expect("an answer to each request").unwrap();
+        answers.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}")));
+    }
+    drop(stdin);
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(rest, Vec::<String>::new());
+    let out = ran(child.wait_with_output().unwrap());
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    answers
+}
+
+fn handshake() -> Vec<Value> {
+    let client = json!({ "name": "test", "version": "1" });
+    vec![
+        json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+    ]
+}
+
+fn called(id: u64, name: &str, arguments: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call",
+        "params": { "name": name, "arguments": arguments } })
+}
+
+#[test]
+fn an_assistant_is_given_what_there_is_when_time_is_up() {
+    let wellread = filled();
+    let mut messages = handshake();
+    messages.push(called(1, "ask", json!({ "question": "How long does a coat of varnish dry?" })));
+    let args = ["mcp", "--set", "serve.mcp_secs=0"];
+    let answers = mcp(&wellread, &args, &messages);
+    let result = &answers[1]["result"];
+    assert_eq!(result["isError"], false, "{result:#}");
+    let content = &result["structuredContent"];
+    assert_eq!(content["partial"], true);
+    assert_eq!(content["quoted"], true);
+    assert!(content["note"].as_str().unwrap().starts_with("time was up after 0 seconds"));
+    assert!(content["sentences"][0]["text"].as_str().unwrap().starts_with('“'));
+}
+
+#[test]
+fn without_articles_each_tool_says_so() {
+    let wellread = Wellread::small();
+    let mut messages = handshake();
+    messages.push(called(1, "search", json!({ "query": "varnish" })));
+    messages.push(called(2, "list_articles", json!({})));
+    messages.push(called(3, "status", json!({})));
+    messages.push(called(4, "ask", json!({ "question": "why?" })));
+    messages.push(called(5, "check_claims", json!({ "text": "It took two days." })));
+    let answers = mcp(&wellread, &["mcp"], &messages);
+    let of = |id: u64| &answers.iter().find(|answer| answer["id"] == id).unwrap()["result"];
+    for id in [1, 4, 5] {
+        assert_eq!(of(id)["isError"], true);
+        let said = of(id)["content"][0]["text"].as_str().unwrap();
+        assert_eq!(said, "there are no articles yet; add a source", "{id}");
+    }
+    assert_eq!(of(2)["structuredContent"]["total"], 0);
+    assert_eq!(of(3)["structuredContent"]["articles"], 0);
+}
+
+#[test]
+fn what_is_not_the_protocol_ends_with_an_error_and_silence_with_none() {
+    let wellread = Wellread::small();
+    let silent = wellread.run_with_input(&["mcp"], b"");
+    assert_eq!((silent.code, silent.stdout.as_str()), (Some(0), ""), "{}", silent.stderr);
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status"}}"#;
+    let other = wellread.run_with_input(&["mcp"], format!("{request}\n").as_bytes());
+    assert!(other.code == Some(0) || other.code == Some(2), "{}", other.stderr);
+    assert!(!other.stderr.contains("panicked"), "{}", other.stderr);
+}
+
+#[test]
+fn the_install_hint_names_this_program_and_its_folder() {
+    let wellread = Wellread::small();
+    let hint = wellread.succeeds(&["mcp", "--install-hint"]);
+    for client in ["Claude Code", "VS Code", "Claude Desktop", "Cursor"] {
+        assert!(hint.contains(client), "{hint}");
+    }
+    let hint = wellread.json(&["mcp", "--install-hint"]);
+    let server = &hint["mcpServers"]["wellread"];
+    assert_eq!(server["command"], env!("CARGO_BIN_EXE_wellread"));
+    assert_eq!(server["args"], json!(["mcp", "--data", wellread.data().display().to_string()]));
+}
