@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use crate::base::{ArticleId, ArticleMeta, Chunk, Document, Extent, Removed, SourceId};
+use crate::base::{
+    Article, ArticleId, ArticleMeta, BlockKind, Chunk, Document, DocumentId, Extent, Removed,
+    SourceId,
+};
 use crate::engine::ReadReport;
 use crate::engine::sync::Synced;
-use crate::library::{RemovedSource, RevisionInfo};
+use crate::library::{ArticleInfo, RemovedSource, RevisionInfo, SourceInfo};
 use crate::source::fetch::Source;
 
 /// What became of several sources.
@@ -95,6 +98,99 @@ impl<'a> SectionShape<'a> {
             level: section.level,
             range: [section.range.start, section.range.end],
             text: &document.text[section.range.clone()],
+        }
+    }
+}
+
+/// Articles, a page of those that a filter leaves.
+#[derive(Debug, Serialize)]
+pub struct ArticlesShape<'a> {
+    /// Newest first, those without a date last.
+    pub articles: &'a [ArticleInfo],
+    /// How many the filter leaves in all.
+    pub total: usize,
+    /// How many of them stand before these.
+    pub offset: usize,
+}
+
+/// Sources.
+#[derive(Debug, Serialize)]
+pub struct SourcesShape<'a> {
+    /// In the order in which they were added.
+    pub sources: &'a [SourceInfo],
+}
+
+/// The text of an article's revision as wellread keeps it, which byte ranges point into.
+#[derive(Debug, Serialize)]
+pub struct TextShape<'a> {
+    /// What is known of the article; its title as it was then.
+    pub article: &'a ArticleMeta,
+    /// The revision that is shown; null if only the document was named.
+    pub revision: Option<u32>,
+    /// The newest revision.
+    pub newest: u32,
+    /// The document's name; null if it was made for this look alone.
+    pub document: Option<&'a DocumentId>,
+    /// Bytes of `text`.
+    pub bytes: usize,
+    /// The text; headings are no part of it.
+    pub text: &'a str,
+    /// In order; together they cover every block.
+    pub sections: Vec<SectionPlace<'a>>,
+    /// In order: paragraphs, items, listings, rows.
+    pub blocks: Vec<BlockShape<'a>>,
+}
+
+/// Where a section stands; one of [`TextShape`].
+#[derive(Debug, Serialize)]
+pub struct SectionPlace<'a> {
+    /// Outermost to innermost; empty before the first heading.
+    pub heading_path: &'a [String],
+    /// The level of the innermost heading; 0 before the first.
+    pub level: u8,
+    /// First byte and byte after the last.
+    pub range: [usize; 2],
+}
+
+/// One block of [`TextShape`].
+#[derive(Debug, Serialize)]
+pub struct BlockShape<'a> {
+    /// What it is.
+    pub kind: &'a BlockKind,
+    /// Index into the sections.
+    pub section: usize,
+    /// First byte and byte after the last.
+    pub range: [usize; 2],
+}
+
+impl<'a> TextShape<'a> {
+    /// The JSON shape of a document of an article.
+    pub fn new(
+        article: &'a Article,
+        newest: u32,
+        id: Option<&'a DocumentId>,
+        revision: Option<u32>,
+        document: &'a Document,
+    ) -> TextShape<'a> {
+        let sections = document.sections.iter().map(|section| SectionPlace {
+            heading_path: &section.heading_path,
+            level: section.level,
+            range: [section.range.start, section.range.end],
+        });
+        let blocks = document.blocks.iter().map(|block| BlockShape {
+            kind: &block.kind,
+            section: block.section,
+            range: [block.range.start, block.range.end],
+        });
+        TextShape {
+            article: &article.meta,
+            revision,
+            newest,
+            document: id,
+            bytes: document.text.len(),
+            text: &document.text,
+            sections: sections.collect(),
+            blocks: blocks.collect(),
         }
     }
 }

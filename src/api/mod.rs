@@ -1,10 +1,14 @@
 //! JSON shapes, once, for `--json` and all later doors.
 
 mod claims;
+mod error;
+pub mod filter;
 mod index;
 pub mod json;
 mod kept;
 mod library;
+mod status;
+mod told;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,14 +17,21 @@ use crate::answer::{
     AbstainReason, Answer, AnswerSentence, AnswerStatus, DroppedSentence, Quote, Signals, Timings,
     Usage,
 };
-use crate::base::{ArticleId, ChunkId, Scores};
+use crate::base::{ArticleId, ChunkId, DocumentId, Scores};
 use crate::infer::Finish;
-use crate::retrieve::{Retrieved, matching};
+use crate::retrieve::{Passage, Retrieved, matching};
 
 pub use claims::ClaimsShape;
+pub use error::{ErrorDetail, ErrorShape, step_in_words};
+pub use filter::FilterWords;
 pub use index::{IndexShape, VerifiedShape};
 pub use kept::keep;
-pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
+pub use library::{
+    ArticleShape, ArticlesShape, BlockShape, ReadShape, RemovedShape, SectionShape, SourcesShape,
+    TextShape,
+};
+pub use status::{StatusShape, SyncShape};
+pub use told::{AbstainedShape, PassagesShape, QuotesShape, StandaloneShape};
 
 /// What a search found; schema `schema/search.json`.
 #[derive(Debug, Serialize)]
@@ -64,6 +75,8 @@ pub struct HitShape<'a> {
     pub tags: &'a [String],
     /// The article's revision.
     pub revision: u32,
+    /// The stored text that `range` points into.
+    pub document: &'a DocumentId,
     /// First byte and byte after the last, in the revision's text.
     pub range: [usize; 2],
 }
@@ -87,6 +100,7 @@ impl<'a> SearchShape<'a> {
             authors: &hit.article.authors,
             tags: &hit.article.tags,
             revision: hit.revision,
+            document: &hit.document,
             range: [hit.range.start, hit.range.end],
         });
         SearchShape { query, hits: hits.collect() }
@@ -155,16 +169,18 @@ pub struct PassageShape<'a> {
     pub article_id: &'a ArticleId,
     /// The article's revision.
     pub revision: u32,
+    /// The stored text that ranges point into.
+    pub document: &'a DocumentId,
     /// First byte and byte after the last, in the revision's text.
     pub range: [usize; 2],
     /// The best hit's fused score.
     pub score: f32,
 }
 
-impl<'a> AnswerShape<'a> {
-    /// The JSON shape of an answer; `model` is what would have answered if none was asked.
-    pub fn new(question: &'a str, model: &'a str, answer: &'a Answer) -> AnswerShape<'a> {
-        let passages = answer.passages.iter().map(|passage| PassageShape {
+impl<'a> PassageShape<'a> {
+    /// The JSON shape of a passage.
+    pub fn new(passage: &'a Passage) -> PassageShape<'a> {
+        PassageShape {
             n: passage.n,
             url: passage.article.url.as_deref(),
             title: &passage.article.title,
@@ -173,9 +189,16 @@ impl<'a> AnswerShape<'a> {
             text: &passage.text,
             article_id: &passage.article.id,
             revision: passage.revision,
+            document: &passage.document,
             range: [passage.range.start, passage.range.end],
             score: passage.score,
-        });
+        }
+    }
+}
+
+impl<'a> AnswerShape<'a> {
+    /// The JSON shape of an answer; `model` is what would have answered if none was asked.
+    pub fn new(question: &'a str, model: &'a str, answer: &'a Answer) -> AnswerShape<'a> {
         AnswerShape {
             status: answer.status,
             abstain_reason: answer.abstain_reason,
@@ -185,7 +208,7 @@ impl<'a> AnswerShape<'a> {
             answer: &answer.answer,
             sentences: &answer.sentences,
             dropped: &answer.dropped,
-            passages: passages.collect(),
+            passages: answer.passages.iter().map(PassageShape::new).collect(),
             quotes: &answer.quotes,
             quoted: answer.quoted,
             filters: &answer.filters,

@@ -1,9 +1,11 @@
 //! What happens on the way, and how it is stopped.
 
+use serde::{Deserialize, Serialize};
+
 use super::SourceId;
 
 /// Something that happened on the way, for the user's eyes; each door shows it in its own way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A step of a known length went on; `total` 0 means unknown.
     Progress {
@@ -28,7 +30,7 @@ pub enum Event {
 }
 
 /// What a user should know though the work goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Warning {
     /// Another process is writing the index, and is waited for.
@@ -84,7 +86,7 @@ pub enum Warning {
 }
 
 /// What a progress counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     /// Bytes.
     Bytes,

@@ -5,7 +5,8 @@ use std::cell::OnceCell;
 use super::args::FilterArgs;
 use super::config::Settings;
 use super::ui::Ui;
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::api::filter::day;
+use crate::base::error::Result;
 use crate::base::{Cancel, Event, Filter, SourceId, Watch};
 use crate::engine::KnowledgeBase;
 use crate::engine::settings::Places;
@@ -31,8 +32,14 @@ impl<'a> App<'a> {
         if let Some(kb) = self.kb.get() {
             return Ok(kb);
         }
+        let kb = self.new_kb()?;
+        Ok(self.kb.get_or_init(|| kb))
+    }
+
+    /// A knowledge base of the settings for a door that stays open and shares it.
+    pub fn new_kb(&self) -> Result<KnowledgeBase> {
         let places = Places { data: self.settings.data_dir()?, cache: self.settings.cache_dir()? };
-        Ok(self.kb.get_or_init(|| KnowledgeBase::new(self.settings.config.clone(), places)))
+        Ok(KnowledgeBase::new(self.settings.config.clone(), places))
     }
 
     /// Runs a call on the knowledge base, its events shown as they come.
@@ -74,19 +81,4 @@ pub(super) fn filter(args: &FilterArgs) -> Result<Filter> {
         tags: args.tag.clone(),
         title: args.title.clone(),
     })
-}
-
-/// The beginning of a day in UTC, or an instant.
-fn day(text: &str) -> Result<jiff::Timestamp> {
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Ok(instant);
-    }
-    text.parse::<jiff::civil::Date>()
-        .and_then(|date| date.to_zoned_datetime(jiff::tz::TimeZone::UTC))
-        .map(|zoned| zoned.timestamp())
-        .map_err(|error| {
-            Error::new(ErrorKind::Usage, format!("\"{text}\" is not a date"))
-                .caused_by(error)
-                .hint("write it as 2025-03-04")
-        })
 }

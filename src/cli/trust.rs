@@ -9,7 +9,7 @@ use toml::Value;
 use crate::models::Choice;
 
 /// Keys, or with a dot at the end groups of keys, that such a file may set to anything.
-const FREE: [&str; 20] = [
+const FREE: [&str; 26] = [
     "answer.",
     "chunk.",
     "clean.",
@@ -20,6 +20,12 @@ const FREE: [&str; 20] = [
     "fetch.total_timeout_ms",
     "index.",
     "retrieval.",
+    "serve.connections",
+    "serve.grace_secs",
+    "serve.max_body_bytes",
+    "serve.patience_secs",
+    "serve.queue",
+    "serve.sync_every",
     "store.embedded.",
     "store.server.batch",
     "store.server.batch_bytes",
@@ -55,6 +61,7 @@ pub(super) fn refusal(key: &str, value: &Value) -> Option<&'static str> {
         }
         "models.manifests" => Some("it says where models come from"),
         "models.prompt" => Some("it is what the LLM is told"),
+        "serve.token_file" => Some("it names a file whose content opens your articles to others"),
         "store.server.allow_plain_http" => Some("it lets an API key be sent unencrypted"),
         "store.server.api_key_file" => Some("it names a file whose content is sent to a server"),
         "store.server.replicas" | "store.server.shards" => {
@@ -90,6 +97,7 @@ mod tests {
                 "models.manifests",
                 "models.prompt",
                 "offline",
+                "serve.token_file",
                 "store.server.alias",
                 "store.server.allow_plain_http",
                 "store.server.api_key_file",

@@ -152,6 +152,13 @@ impl Ui {
         }
     }
 
+    /// One line on stderr that a command is for: what a server says of itself.
+    pub fn announce(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.error_line(&self.safe_err(text));
+        }
+    }
+
     /// One warning on stderr.
     pub fn warning(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {

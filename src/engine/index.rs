@@ -188,7 +188,7 @@ impl KnowledgeBase {
         match library.article_document(id, clean)? {
             Some((.., document)) => library.document(&document).map(Some),
             // It can't be kept: it is made for this look alone.
-            None => library.document_now(id, clean),
+            None => library.document_now(id, None, clean),
         }
     }
 

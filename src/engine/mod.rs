@@ -19,6 +19,7 @@ pub mod settings;
 mod share;
 mod snapshot;
 pub mod sync;
+mod text;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,7 @@ pub use goldens::{Golden, same_heading};
 pub use read::ReadReport;
 pub use share::Shared as SharedVectors;
 pub use snapshot::Snapshot;
+pub use text::ArticleText;
 
 /// Library, models, index, retrieval and answering, made once and shared.
 pub struct KnowledgeBase {

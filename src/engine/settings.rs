@@ -56,15 +56,34 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServeOptions {
+    /// A file whose first line is the token that every request must bear; empty: none, and then only
+    /// this machine is served.
+    pub token_file: String,
     /// Minutes between two readings of all sources; 0: they are not read.
     pub sync_every: u64,
     /// Answers that may wait for the LLM; one more is refused.
     pub queue: usize,
+    /// Connections at the most; further ones wait.
+    pub connections: usize,
+    /// Bytes of a request's body at the most.
+    pub max_body_bytes: usize,
+    /// Seconds after which a client that says or reads nothing is given up.
+    pub patience_secs: u64,
+    /// Seconds that answers have to end in once the server is told to stop.
+    pub grace_secs: u64,
 }
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        ServeOptions { sync_every: 60, queue: 16 }
+        ServeOptions {
+            token_file: String::new(),
+            sync_every: 60,
+            queue: 16,
+            connections: 512,
+            max_body_bytes: 1 << 20,
+            patience_secs: 20,
+            grace_secs: 30,
+        }
     }
 }
 

@@ -233,18 +233,25 @@ impl Library {
         })
     }
 
-    /// The document of an article under these options, made now from its body and not kept; `None`
-    /// if it is gone.
+    /// The document of an article under these options, made now from its body at a revision (its
+    /// newest if `None`) and not kept; `None` if it is gone. What repeats in its source is left out
+    /// as it is known now.
     ///
     /// # Errors
-    /// If the library can't be read.
-    pub fn document_now(&self, id: &ArticleId, options: &CleanOptions) -> Result<Option<Document>> {
+    /// If the library can't be read, or there is no such revision.
+    pub fn document_now(
+        &self,
+        id: &ArticleId,
+        revision: Option<u32>,
+        options: &CleanOptions,
+    ) -> Result<Option<Document>> {
         let cleaning = Cleaning::new(options);
         self.read("cannot be read (article)", |tx| {
             let Some(article) = newest(tx, id)? else { return Ok(None) };
+            let revision = revision.unwrap_or(article.revision);
             let source = &article.meta.source;
             let keeps = cleaning.keeps(source);
-            let document = cleaning.parse(&body(tx, id, article.revision)?, keeps);
+            let document = cleaning.parse(&body(tx, id, revision)?, keeps);
             let set = if keeps { Repeated::default() } else { learned(tx, &cleaning, source)? };
             Ok(Some(html::remove_repeated(document, &set)))
         })

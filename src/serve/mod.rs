@@ -1,16 +1,33 @@
 //! The HTTP door: an API, an OpenAI-compatible one, MCP and a page over one warm engine.
 
 pub mod asking;
+pub mod guard;
+pub mod metrics;
+pub mod run;
+pub mod syncing;
 
 mod api;
+mod health;
+mod io;
 pub mod mcp;
 mod openai;
 mod page;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::Cancel;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use jiff::Timestamp;
+
+use crate::api::SyncShape;
+use crate::base::{Cancel, Event};
 use crate::engine::KnowledgeBase;
+use guard::Guard;
+use metrics::Metrics;
+
+/// Searches that are computed at the same time, for each processor.
+const SEARCHES_PER_CPU: usize = 2;
 
 /// What all requests share.
 pub struct Shared {
@@ -20,22 +37,78 @@ pub struct Shared {
     pub stop: Cancel,
     /// Answers that are wanted at the moment: written, and waiting to be.
     pub(crate) wanted: std::sync::atomic::AtomicUsize,
+    /// Who may ask.
+    pub guard: Guard,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How the reading of sources goes.
+    pub sync: Mutex<SyncShape>,
+    /// Since when it is served.
+    pub started_at: Timestamp,
+    /// Where events go that no single request waits for.
+    pub(crate) events: Box<dyn Fn(Event) + Send + Sync>,
+    /// Bounds how many calls compute at once.
+    pub(crate) computing: tokio::sync::Semaphore,
 }
 
 /// [`Shared`], by every request.
 pub type State = Arc<Shared>;
 
 impl Shared {
-    /// Of a knowledge base.
+    /// Of a knowledge base, for whoever can reach it: a process's own standard input and output.
     pub fn new(kb: KnowledgeBase) -> State {
-        Arc::new(Shared { kb, stop: Cancel::default(), wanted: Default::default() })
+        Shared::with(kb, Guard::default(), |_| {})
+    }
+
+    /// Of a knowledge base, for those that a guard lets in; events that no single request waits for
+    /// go to `events`.
+    pub fn with(
+        kb: KnowledgeBase,
+        guard: Guard,
+        events: impl Fn(Event) + Send + Sync + 'static,
+    ) -> State {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let sync =
+            SyncShape { every_minutes: kb.config().serve.sync_every, ..SyncShape::default() };
+        Arc::new(Shared {
+            kb,
+            stop: Cancel::default(),
+            wanted: Default::default(),
+            guard,
+            metrics: Metrics::default(),
+            sync: Mutex::new(sync),
+            started_at: Timestamp::now(),
+            events: Box::new(events),
+            computing: tokio::sync::Semaphore::new(cpus * SEARCHES_PER_CPU),
+        })
+    }
+
+    /// How the reading of sources goes.
+    pub fn sync_status(&self) -> SyncShape {
+        self.sync.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers that are written, and that wait to be.
+    pub fn answers_wanted(&self) -> usize {
+        self.wanted.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
 
 /// All routes.
-pub fn router(state: &State) -> axum::Router {
-    axum::Router::new()
+pub fn router(state: &State) -> Router {
+    let most = state.kb.config().serve.max_body_bytes;
+    routes(state)
+        .layer(from_fn_with_state(State::clone(state), guard::limit_body))
+        .layer(DefaultBodyLimit::max(most))
+        .layer(from_fn_with_state(State::clone(state), guard::check))
+        .layer(from_fn_with_state(State::clone(state), metrics::count))
+}
+
+/// All routes, with nobody before them.
+fn routes(state: &State) -> Router {
+    Router::new()
         .merge(page::router(state))
+        .merge(health::router(state))
         .nest("/api", api::router(state))
         .nest("/v1", openai::router(state))
         .nest("/mcp", mcp::router(state))

@@ -290,7 +290,7 @@ fn a_library_for_reading_is_not_written_and_says_so() {
     // One look at an article is to be had all the same.
     let id = home.states(&clean).into_keys().next().unwrap();
     assert_eq!(library.article_document(&id, &other).unwrap(), None);
-    let seen = library.document_now(&id, &other).unwrap().unwrap();
+    let seen = library.document_now(&id, None, &other).unwrap().unwrap();
     assert!(seen.text.starts_with("Of "), "{}", seen.text);
     let error = library.ensure_cleaned(&other, &|_| {}, &Cancel::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);

@@ -1,0 +1,107 @@
+//! `/api/articles`: a list, one as wellread understands it, and the text that ranges point into.
+
+use axum::extract::{Path, RawQuery, State as Extract};
+use axum::response::Response;
+
+use super::{Failure, Query, filter_words, json};
+use crate::api::{ArticleShape, ArticlesShape, SectionShape, TextShape};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{ArticleId, DocumentId};
+use crate::serve::State;
+use crate::serve::asking::blocking;
+
+/// Articles of a page where nothing else is said, and at the most.
+const PAGE: usize = 50;
+const MAX_PAGE: usize = 1000;
+
+pub(super) async fn list(
+    Extract(state): Extract<State>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let query = Query::of(
+        query.as_deref(),
+        &["title", "source", "author", "tag", "since", "until", "limit", "offset"],
+    )?;
+    let words = filter_words(&query)?;
+    let limit: usize = query.number("limit")?.unwrap_or(PAGE);
+    let offset: usize = query.number("offset")?.unwrap_or(0);
+    if limit == 0 || limit > MAX_PAGE {
+        let error =
+            Error::new(ErrorKind::Usage, format!("limit is {limit}; it can be 1 to {MAX_PAGE}"));
+        return Err(Failure(error));
+    }
+    let articles = blocking(&state, move |kb, _| {
+        let library = kb.filled_library()?;
+        library.articles(&words.understood(&library)?)
+    })
+    .await?;
+    let start = offset.min(articles.len());
+    let page = &articles[start..articles.len().min(start.saturating_add(limit))];
+    Ok(json(&ArticlesShape { articles: page, total: articles.len(), offset }))
+}
+
+pub(super) async fn one(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let id = article_id(&id)?;
+    Query::of(query.as_deref(), &[])?;
+    let response = blocking(&state, move |kb, _| {
+        let none = || Error::new(ErrorKind::NotFound, format!("there is no article {id}"));
+        let library = kb.filled_library()?;
+        let article = library.article(&id)?.ok_or_else(none)?;
+        let document = kb.document_of(&id)?.ok_or_else(none)?;
+        let sections = 0..document.sections.len();
+        Ok(json(&ArticleShape {
+            article: &article.meta,
+            revision: article.revision,
+            revisions: &library.revisions(&id)?,
+            extent: article.extent,
+            sections: sections.map(|at| SectionShape::new(&document, at)).collect(),
+            chunks: None,
+            removed: None,
+        }))
+    })
+    .await?;
+    Ok(response)
+}
+
+pub(super) async fn text(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let id = article_id(&id)?;
+    let query = Query::of(query.as_deref(), &["revision", "document"])?;
+    let revision: Option<u32> = query.number("revision")?;
+    let document = query.one("document")?;
+    if let Some(name) = &document
+        && (name.len() != 32 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        return Err(Failure(Error::new(
+            ErrorKind::Usage,
+            "document must be 32 hexadecimal digits",
+        )));
+    }
+    let document = document.map(|name| DocumentId(name.to_ascii_lowercase()));
+    let text =
+        blocking(&state, move |kb, _| kb.article_text(&id, revision, document.as_ref())).await?;
+    Ok(json(&TextShape::new(
+        &text.article,
+        text.newest,
+        text.id.as_ref(),
+        text.revision,
+        &text.document,
+    )))
+}
+
+/// An article's id as a path names it.
+fn article_id(text: &str) -> Result<ArticleId> {
+    if text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(ArticleId(text.to_ascii_lowercase()));
+    }
+    let text: String = text.chars().take(80).collect();
+    Err(Error::new(ErrorKind::NotFound, format!("\"{text}\" is no article's id"))
+        .hint("ids are 16 hexadecimal digits; the list of articles has them"))
+}
