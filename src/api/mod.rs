@@ -9,6 +9,7 @@ mod kept;
 mod library;
 mod status;
 mod told;
+mod turn;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,6 +33,7 @@ pub use library::{
 };
 pub use status::{StatusShape, SyncShape};
 pub use told::{AbstainedShape, PassagesShape, QuotesShape, StandaloneShape};
+pub use turn::TurnWords;
 
 /// What a search found; schema `schema/search.json`.
 #[derive(Debug, Serialize)]

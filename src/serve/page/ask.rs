@@ -52,7 +52,14 @@ pub(super) async fn page(
     .await;
     let (fields, facts, found) = made.map_err(|error| Failure(headers.clone(), error))?;
     let filters = fields.filters();
-    Ok(view::page(&headers, "ask.html", context! { here => "ask", fields, filters, facts, found }))
+    let values = context! {
+        here => "ask",
+        filters,
+        fields => view::value(fields),
+        facts => view::value(facts),
+        found => found.map(view::value),
+    };
+    Ok(view::page(&headers, "ask.html", values))
 }
 
 /// What the forms offer.
@@ -138,7 +145,10 @@ fn found(kb: &KnowledgeBase, fields: &Fields, watch: &Watch<'_>) -> Result<Found
     let question = Question { text: fields.q.trim(), filter: &filter, sources: &[] };
     if fields.mode == "search" {
         let found = kb.search(&question, HITS, watch)?;
-        return Ok(Found { hits: Some(hits(&SearchShape::new(question.text, &found))), ..Found::default() });
+        return Ok(Found {
+            hits: Some(hits(&SearchShape::new(question.text, &found))),
+            ..Found::default()
+        });
     }
     let answer = kb.quote(&question, watch)?;
     Ok(Found { answer: Some(said(&answer)), ..Found::default() })

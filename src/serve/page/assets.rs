@@ -54,10 +54,8 @@ pub(super) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Respo
         return StatusCode::NOT_FOUND.into_response();
     };
     let tag = format!("\"{}\"", asset.name);
-    let kept = [
-        (CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()),
-        (ETAG, tag.clone()),
-    ];
+    let kept =
+        [(CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()), (ETAG, tag.clone())];
     if has(&headers, &tag) {
         return (StatusCode::NOT_MODIFIED, kept).into_response();
     }

@@ -5,12 +5,12 @@ use axum::extract::{Path, Query, State as Extract};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use minijinja::{Value, context};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::ask::Facts;
 use super::reader::{self, Mark};
 use super::{Failure, Fields, view};
-use crate::api::{ErrorDetail, ErrorShape, FilterWords, StatusShape};
+use crate::api::{ErrorShape, FilterWords, StatusShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, DocumentId};
 use crate::library::{ArticleInfo, Library};
@@ -38,34 +38,45 @@ pub(super) async fn list(
         Err(error) => return Err(Failure(headers, unreadable(error))),
     };
     let made = blocking(&state, move |kb, _| {
-        let Some(library) = kb.existing_library()? else {
-            return Ok(context! { fields, filters => 0, facts => Facts::default(), total => 0 });
+        let library = kb.existing_library()?;
+        let facts = library.as_deref().map(Facts::of).transpose()?.unwrap_or_default();
+        let found = library.as_deref().map_or(Ok(List::default()), |all| listed(all, &fields));
+        let (list, error) = match found {
+            Ok(list) => (list, None),
+            Err(error) => (List::default(), Some(ErrorShape::new(&error).error)),
         };
-        let facts = Facts::of(&library)?;
-        let filters = fields.filters();
-        Ok(match listed(&library, &fields) {
-            Ok(values) => context! { fields, filters, facts, ..values },
-            Err(error) => {
-                let error: ErrorDetail = ErrorShape::new(&error).error;
-                context! { fields, filters, facts, error, total => 0 }
-            }
+        Ok(context! {
+            here => "articles",
+            filters => fields.filters(),
+            fields => view::value(fields),
+            facts => view::value(facts),
+            list => view::value(list),
+            error => error.map(view::value),
         })
     })
     .await;
     let values = made.map_err(|error| Failure(headers.clone(), error))?;
-    let base = context! { here => "articles", error => (), articles => Vec::<Value>::new(), page => 1, pages => 1 };
-    Ok(view::page(&headers, "articles.html", context! { ..values, ..base }))
+    Ok(view::page(&headers, "articles.html", values))
+}
+
+/// One page of the articles that pass.
+#[derive(Debug, Default, Serialize)]
+struct List {
+    articles: Vec<ArticleInfo>,
+    total: usize,
+    page: usize,
+    pages: usize,
 }
 
 /// The articles that the fields ask for.
-fn listed(library: &Library, fields: &Fields) -> Result<Value> {
+fn listed(library: &Library, fields: &Fields) -> Result<List> {
     let title = Some(fields.q.trim().to_owned()).filter(|title| !title.is_empty());
     let words = FilterWords { title, ..fields.filter() };
     let articles = library.articles(&words.understood(library)?)?;
-    let pages = articles.len().div_ceil(PAGE).max(1);
+    let (total, pages) = (articles.len(), articles.len().div_ceil(PAGE).max(1));
     let page = fields.page.trim().parse().unwrap_or(1).clamp(1, pages);
-    let shown: Vec<&ArticleInfo> = articles.iter().skip((page - 1) * PAGE).take(PAGE).collect();
-    Ok(context! { articles => shown, total => articles.len(), page, pages })
+    let articles = articles.into_iter().skip((page - 1) * PAGE).take(PAGE).collect();
+    Ok(List { articles, total, page, pages })
 }
 
 /// What of an article is to be shown.
@@ -121,22 +132,22 @@ pub(super) async fn article(
             .unwrap_or_else(|| meta.source.0.clone());
         let contents = (written.contents.len() >= CONTENTS).then_some(&written.contents);
         Ok(context! {
-            meta,
+            here => "article",
+            meta => view::value(meta),
             source,
             link => view::web_link(meta.url.as_deref()),
             revision => text.revision,
             newest => text.newest,
-            extent => text.article.extent,
+            extent => view::value(text.article.extent),
             html => Value::from_safe_string(written.html),
-            contents,
+            contents => contents.map(view::value),
             is_marked => written.is_marked,
             is_lost => wanted.from.is_some() && !written.is_marked,
         })
     })
     .await;
     let values = made.map_err(|error| Failure(headers.clone(), error))?;
-    let base = context! { here => "article" };
-    Ok(view::page(&headers, "article.html", context! { ..values, ..base }))
+    Ok(view::page(&headers, "article.html", values))
 }
 
 pub(super) async fn status(
@@ -151,10 +162,13 @@ pub(super) async fn status(
         };
         let shown: Vec<Value> = sources
             .iter()
-            .map(|info| context! { info, link => view::web_link(info.site.as_deref()) })
+            .map(|info| {
+                let link = view::web_link(info.site.as_deref());
+                context! { info => view::value(info.clone()), link }
+            })
             .collect();
         let status = StatusShape::of(kb, started, wanted, sync)?;
-        Ok(context! { here => "status", sources => shown, status })
+        Ok(context! { here => "status", sources => shown, status => view::value(status) })
     })
     .await;
     let values = made.map_err(|error| Failure(headers.clone(), error))?;

@@ -50,9 +50,8 @@ pub(super) struct Heading {
 
 /// Writes a document; a mark that is no piece of its text marks nothing.
 pub(super) fn write(document: &Document, mark: Option<&Mark>) -> Written {
-    let mark = mark.filter(|mark| {
-        !mark.range.is_empty() && document.text.get(mark.range.clone()).is_some()
-    });
+    let mark = mark
+        .filter(|mark| !mark.range.is_empty() && document.text.get(mark.range.clone()).is_some());
     let mut writer = Writer { document, mark, ..Writer::new(document) };
     let mut blocks = document.blocks.iter().peekable();
     for (at, section) in document.sections.iter().enumerate() {
@@ -407,7 +406,9 @@ mod tests {
         );
         let html = write(&document, None).html;
         assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
-        assert!(html.contains("\\u{202e}gpj.exe &lt;|im_start|&gt; ![a](http://evil.example/x.png)"));
+        assert!(
+            html.contains("\\u{202e}gpj.exe &lt;|im_start|&gt; ![a](http://evil.example/x.png)")
+        );
     }
 
     proptest! {

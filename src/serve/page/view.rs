@@ -7,7 +7,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, escape_formatter};
+use serde::Serialize;
 
 use super::assets;
 use crate::api::{ErrorDetail, json};
@@ -47,8 +49,8 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> =
         Ok(environment)
     });
 
-fn instant(text: &str) -> Option<jiff::Zoned> {
-    text.parse::<Timestamp>().ok().map(|at| at.to_zoned(TimeZone::UTC))
+fn instant(text: &str) -> Option<jiff::ZonedDateTime> {
+    text.parse::<Timestamp>().ok().map(|at| at.to_zoned_datetime(TimeZone::UTC))
 }
 
 /// `6 Jul 2025`.
@@ -83,6 +85,11 @@ pub(super) fn web_link(url: Option<&str>) -> Option<&str> {
     })
 }
 
+/// What a template can look into.
+pub(super) fn value(of: impl Serialize) -> Value {
+    Value::from(Serde(of))
+}
+
 /// A page from a template.
 pub(super) fn page(headers: &HeaderMap, name: &str, values: Value) -> Response {
     reply(headers, StatusCode::OK, name, values)
@@ -90,7 +97,12 @@ pub(super) fn page(headers: &HeaderMap, name: &str, values: Value) -> Response {
 
 /// A page that says what is wrong.
 pub(super) fn error(headers: &HeaderMap, status: StatusCode, error: &ErrorDetail) -> Response {
-    reply(headers, status, "error.html", context! { here => "", status => status.as_u16(), error })
+    reply(
+        headers,
+        status,
+        "error.html",
+        context! { here => "", status => status.as_u16(), error => value(error) },
+    )
 }
 
 fn reply(headers: &HeaderMap, status: StatusCode, name: &str, values: Value) -> Response {
@@ -105,7 +117,9 @@ fn reply(headers: &HeaderMap, status: StatusCode, name: &str, values: Value) -> 
     };
     let html = match written {
         Ok(html) => html,
-        Err(error) => return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => {
+            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
+        }
     };
     let tag = format!("\"{}\"", assets::hash(html.as_bytes()));
     let kept = [(CACHE_CONTROL, "private, no-cache".to_owned()), (ETAG, tag.clone())];
@@ -124,7 +138,9 @@ mod tests {
         for url in ["https://example.org/a?b=c", "HTTP://example.org"] {
             assert_eq!(web_link(Some(url)), Some(url));
         }
-        for url in ["javascript:alert(1)", "data:text/html,x", " https://a", "//a", "file:///a", "http://"] {
+        for url in
+            ["javascript:alert(1)", "data:text/html,x", " https://a", "//a", "file:///a", "http://"]
+        {
             assert_eq!(web_link(Some(url)), None, "{url}");
         }
         assert_eq!(web_link(None), None);
