@@ -235,14 +235,17 @@ fn excerpt(text: &str, start: usize, end: usize) -> [String; 3] {
     else {
         return Default::default();
     };
-    let mut from = start.saturating_sub(AROUND);
-    while !text.is_char_boundary(from) {
+    // No more than the paragraph, list or table that it stands in.
+    let before = before.rsplit("\n\n").next().unwrap_or(before).trim_start();
+    let after = after.split("\n\n").next().unwrap_or(after);
+    let mut from = before.len().saturating_sub(AROUND);
+    while !before.is_char_boundary(from) {
         from += 1;
     }
-    let mut before = before[from..].to_owned();
+    let mut around = before[from..].to_owned();
     if from > 0 {
-        let cut = before.find(char::is_whitespace).unwrap_or(0);
-        before = format!("…{}", &before[cut..]);
+        let cut = around.find(char::is_whitespace).unwrap_or(0);
+        around = format!("…{}", &around[cut..]);
     }
     let mut to = AROUND.min(after.len());
     while !after.is_char_boundary(to) {
@@ -253,7 +256,7 @@ fn excerpt(text: &str, start: usize, end: usize) -> [String; 3] {
         rest.truncate(rest.rfind(char::is_whitespace).unwrap_or(to));
         rest.push('…');
     }
-    [before, cited.to_owned(), rest]
+    [around, cited.to_owned(), rest]
 }
 
 fn reason(reason: answer::AbstainReason) -> &'static str {
@@ -273,6 +276,7 @@ mod tests {
     #[test]
     fn an_excerpt_is_cut_between_words_and_a_range_that_is_none_has_none() {
         assert_eq!(excerpt("One. Two. Three.", 5, 9), ["One. ", "Two.", " Three."]);
+        assert_eq!(excerpt("A\n\nb Two. c\n\nD", 5, 9), ["b ", "Two.", " c"]);
         let text = format!("{} Two. {}", "höhe ".repeat(60), "lang ".repeat(60));
         let start = text.find("Two.").unwrap();
         let [before, cited, after] = excerpt(&text, start, start + 4);

@@ -28,6 +28,9 @@ function excerpt(text, start, end) {
   if (!parts) return null;
   const around = 160;
   let [before, cited, after] = parts;
+  // No more than the paragraph, list or table that it stands in.
+  before = before.slice(before.lastIndexOf('\n\n') + 1).trimStart();
+  after = after.split('\n\n', 1)[0];
   if (before.length > around) before = '…' + before.slice(-around).replace(/^\S*/u, '');
   if (after.length > around) after = after.slice(0, around).replace(/\S*$/u, '').trimEnd() + '…';
   return [before, cited, after];
@@ -108,7 +111,7 @@ const cards = (() => {
     link = to;
     card = make('div', { class: 'card', id: 'card', role: 'tooltip' },
       make('p', { class: 'title', dir: 'auto' }, title),
-      make('p', { class: 'meta' }, heading && make('span', { dir: 'auto' }, heading), date && make('time', {}, date)),
+      make('p', { class: 'meta' }, heading && make('span', { dir: 'auto' }, heading), ' ', date && make('time', {}, date)),
       cited && make('p', { class: 'excerpt', dir: 'auto' }, before, make('mark', {}, cited), after));
     card.addEventListener('pointerenter', () => clearTimeout(timer));
     card.addEventListener('pointerleave', soon);
@@ -288,7 +291,7 @@ function citation(n, range, passages) {
 }
 
 function hitItem(hit) {
-  const parts = hit.matching && cut(hit.text, ...hit.matching);
+  const parts = hit.matching && excerpt(hit.text, ...hit.matching);
   // A hit may repeat a table's header before the text of its range.
   const offset = hit.range[1] - encoder.encode(hit.text).length;
   const isPlaced = parts && offset + hit.matching[0] >= hit.range[0];
@@ -296,8 +299,8 @@ function hitItem(hit) {
   return make('li', {},
     make('h3', {}, make('a', { class: 'open', dir: 'auto', href: place(hit.article_id, hit.document, range, !isPlaced) }, hit.title || 'Untitled')),
     make('p', { class: 'meta' },
-      hit.heading_path.length > 0 && make('span', { dir: 'auto' }, hit.heading_path.join(' › ')),
-      hit.published && make('time', {}, day(hit.published)),
+      hit.heading_path.length > 0 && make('span', { dir: 'auto' }, hit.heading_path.join(' › ')), ' ',
+      hit.published && make('time', {}, day(hit.published)), ' ',
       hit.authors.length > 0 && make('span', { dir: 'auto' }, hit.authors.join(', '))),
     make('p', { class: 'excerpt', dir: 'auto' }, parts ? [parts[0], make('mark', {}, parts[1]), parts[2]] : hit.text));
 }
@@ -434,8 +437,8 @@ class Turn {
   foot(answer) {
     const seconds = answer.timings.total_ms / 1000;
     const took = seconds < 1 ? `${answer.timings.total_ms} ms` : `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
-    const how = answer.quoted ? 'Word for word from the articles' : answer.finish ? `Written by ${answer.model}` : 'No LLM was asked';
-    const foot = make('div', { class: 'foot' }, make('p', { class: 'meta' }, make('span', {}, how), make('span', {}, took)));
+    const how = answer.quoted ? 'Word for word from the articles' : answer.finish ? `Written by ${answer.model.split('@')[0]}` : 'No LLM was asked';
+    const foot = make('div', { class: 'foot' }, make('p', { class: 'meta' }, make('span', {}, how), ' ', make('span', {}, took)));
     if (answer.id !== null && answer.id !== undefined) foot.append(this.verdict(answer));
     this.rest.append(foot);
   }
@@ -477,7 +480,7 @@ class Turn {
       });
       return button;
     });
-    box.append(said, ...buttons);
+    box.append(...buttons, said);
     return box;
   }
 

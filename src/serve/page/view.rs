@@ -39,6 +39,7 @@ static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> =
         environment.add_filter("day", day);
         environment.add_filter("minute", minute);
         environment.add_filter("grouped", grouped);
+        environment.add_filter("query", query);
         let [style, script, icon] = assets::paths();
         environment.add_global("style", style);
         environment.add_global("script", script);
@@ -74,6 +75,11 @@ fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A value in the query of a link.
+fn query(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// A link that a page may carry: one to the web. Anything else that an article names as its link is
