@@ -7,6 +7,7 @@ mod index;
 pub mod json;
 mod kept;
 mod library;
+pub mod schemas;
 mod status;
 mod told;
 mod turn;

@@ -244,6 +244,9 @@ pub struct Ask {
     /// Show what the LLM was given, and what the check took out
     #[arg(long)]
     pub explain: bool,
+    /// Answer here, also if a `wellread serve` of the same data folder runs
+    #[arg(long)]
+    pub no_server: bool,
 }
 
 /// `search`.
@@ -257,6 +260,9 @@ pub struct Search {
     /// Which articles.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Search here, also if a `wellread serve` of the same data folder runs
+    #[arg(long)]
+    pub no_server: bool,
 }
 
 /// `add`.

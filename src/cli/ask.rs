@@ -5,12 +5,13 @@ use std::io::Read;
 use super::Outcome;
 use super::app::{App, filter, sources_of};
 use super::args::{Ask, Search};
-use super::text;
+use super::{server, text};
 use crate::answer::{self, AnswerSentence, AnswerStatus, Said};
 use crate::api::{AnswerShape, SearchShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::Question;
 use crate::retrieve::{MAX_QUESTION_BYTES, check_question};
+use crate::serve::local;
 
 /// The most hits that can be asked for.
 const MAX_LIMIT: usize = 1000;
@@ -33,12 +34,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
     let mut passages = Vec::new();
     let outcome = app.watched(|watch| {
         let kb = app.kb()?;
-        if args.quotes {
-            let answer = kb.quote(&question, watch)?;
-            answer.sentences.iter().try_for_each(&mut show)?;
-            return Ok(answer);
-        }
-        kb.ask(&question, watch, &mut |said| match said {
+        let mut on_said = |said: Said<'_>| match said {
             Said::Sentence(sentence) => show(sentence),
             Said::Passages(found) => {
                 passages = found.to_vec();
@@ -52,8 +48,26 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
                 Ok(())
             }
             Said::Standalone(_) | Said::Dropped(_) => Ok(()),
-        })
+        };
+        let handed = server::handed(app, &question, 0, args.quotes)?;
+        let there = match handed.filter(|_| !args.no_server) {
+            Some(handed) => {
+                let answered = local::ask(&kb.places().data, &handed, watch, &mut on_said)?;
+                server::or_alone(app, answered)
+            }
+            None => None,
+        };
+        match there {
+            Some(answer) => Ok(answer),
+            None if args.quotes => kb.quote(&question, watch),
+            None => kb.ask(&question, watch, &mut on_said),
+        }
     });
+    if let Ok(answer) = &outcome
+        && args.quotes
+    {
+        answer.sentences.iter().try_for_each(&mut show)?;
+    }
     if before.is_some() {
         app.ui.result("\n")?;
     }
@@ -96,7 +110,17 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
     }
     let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
     let question = Question { text: asked, filter: &filter, sources: &sources };
-    let found = app.watched(|watch| app.kb()?.search(&question, args.limit, watch))?;
+    let found = app.watched(|watch| {
+        let kb = app.kb()?;
+        let handed = server::handed(app, &question, args.limit, false)?;
+        if let Some(handed) = handed.filter(|_| !args.no_server) {
+            let found = local::search(&kb.places().data, &handed, watch)?;
+            if let Some(found) = server::or_alone(app, found) {
+                return Ok(found);
+            }
+        }
+        kb.search(&question, args.limit, watch)
+    })?;
     if app.json {
         app.ui.json(&SearchShape::new(asked, &found))?;
     } else {

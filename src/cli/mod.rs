@@ -14,6 +14,7 @@ mod index;
 mod mcp;
 mod models;
 mod serve;
+mod server;
 mod sources;
 mod steps;
 pub mod text;

@@ -152,6 +152,13 @@ impl Ui {
         }
     }
 
+    /// One line on stderr for those who want to know more (`-v`).
+    pub fn detail(&self, text: &str) {
+        if self.verbosity >= Verbosity::Verbose {
+            self.status(text);
+        }
+    }
+
     /// One line on stderr that a command is for: what a server says of itself.
     pub fn announce(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {

@@ -84,7 +84,17 @@ impl Drop for Asking {
 }
 
 /// Counts an answer as wanted while it is.
-struct Place(State);
+pub(super) struct Place(State);
+
+/// A place among the answers that are wanted; `None` if more than `queue` have one already.
+pub(super) fn place(state: &State, queue: usize) -> Option<Place> {
+    if state.wanted.fetch_add(1, Ordering::SeqCst) > queue {
+        state.wanted.fetch_sub(1, Ordering::SeqCst);
+        state.metrics.refused();
+        return None;
+    }
+    Some(Place(State::clone(state)))
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -94,17 +104,15 @@ impl Drop for Place {
 
 /// Has a question answered; `None` if more than `queue` answers are wanted already.
 pub fn ask(state: &State, wanted: Wanted, queue: usize) -> Option<Asking> {
-    if state.wanted.fetch_add(1, Ordering::SeqCst) > queue {
-        state.wanted.fetch_sub(1, Ordering::SeqCst);
-        return None;
-    }
-    let place = Place(State::clone(state));
+    let place = place(state, queue)?;
     let (sender, told) = mpsc::channel(WAITING);
     let cancel = Cancel::default();
     let stop = cancel.clone();
     tokio::task::spawn_blocking(move || {
         let tell = |told: Told| sender.blocking_send(told).map_err(|_| Error::interrupted());
-        let last = match answered(&place.0, &wanted, &stop, &tell) {
+        let outcome = answered(&place.0, &wanted, &stop, &tell);
+        place.0.metrics.ended(&outcome);
+        let last = match outcome {
             Ok(answer) => Told::Done(Box::new(answer)),
             Err(error) => Told::Failed(error),
         };
@@ -146,10 +154,20 @@ pub async fn blocking<T: Send + 'static>(
     call: impl FnOnce(&KnowledgeBase, &Watch<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let state = State::clone(state);
-    tokio::task::spawn_blocking(move || {
+    // More at once would only wait for each other.
+    let permit = state.computing.acquire().await;
+    let permit = permit.map_err(|error| {
+        Error::new(ErrorKind::Interrupted, "the server is stopping").caused_by(error)
+    })?;
+    let running = State::clone(&state);
+    let outcome = tokio::task::spawn_blocking(move || {
+        let state = running;
         let watch = Watch { events: &|_: Event| {}, cancel: &state.stop };
         call(&state.kb, &watch)
     })
-    .await
-    .map_err(|error| Error::new(ErrorKind::Bug, "a request ended by a panic").caused_by(error))?
+    .await;
+    drop(permit);
+    outcome.map_err(|error| {
+        Error::new(ErrorKind::Bug, "a request ended by a panic").caused_by(error)
+    })?
 }

@@ -11,6 +11,7 @@ use axum::response::Response;
 
 use super::State;
 use crate::answer::{Answer, AnswerStatus};
+use crate::base::error::Result;
 
 /// Upper bounds of the buckets of times, in seconds.
 const BOUNDS: [f64; 14] =
@@ -109,8 +110,15 @@ impl Metrics {
         });
     }
 
-    /// Notes an answer that was given.
-    pub fn answered(&self, answer: &Answer) {
+    /// Notes how an answer ended.
+    pub fn ended(&self, outcome: &Result<Answer>) {
+        match outcome {
+            Ok(answer) => self.answered(answer),
+            Err(_) => self.change(|counts| counts.failed += 1),
+        }
+    }
+
+    fn answered(&self, answer: &Answer) {
         let timings = &answer.timings;
         let stages = [
             (Stage::Retrieval, timings.retrieval_ms),
@@ -137,11 +145,6 @@ impl Metrics {
             counts.drafted += answer.usage.drafted_tokens as u64;
             counts.accepted += answer.usage.accepted_tokens as u64;
         });
-    }
-
-    /// Notes an answer that failed.
-    pub fn failed(&self) {
-        self.change(|counts| counts.failed += 1);
     }
 
     /// Notes an answer for which there was no room.

@@ -14,9 +14,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::io::Patient;
+#[cfg(unix)]
+use super::local;
 use super::{State, router, syncing};
-use crate::base::Cancel;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Cancel, Event, Warning, Watch};
 use crate::engine::settings::ServeOptions;
 
 /// How often it is looked whether the server is to stop.
@@ -90,13 +92,25 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel) -> Result<()> {
         .build()
         .map_err(|error| Error::io("cannot start the server's threads", error))?;
     let sync = syncing::start(state, stop);
+    warm(state, stop);
     let outcome = runtime.block_on(async {
         let listener = TcpListener::from_std(bound.listener)
             .map_err(|error| Error::io("cannot listen", error))?;
         let (done, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
-        let accept = accept(Door::Tcp(listener), router(state), options.clone(), stopping);
-        connections.spawn(accept);
+        #[cfg(unix)]
+        match local::Socket::in_folder(&state.kb.places().data) {
+            Ok(socket) => {
+                let router = local::router(state);
+                let stopping = stopping.clone();
+                connections.spawn(accept(Door::Unix(socket), router, options.clone(), stopping));
+            }
+            Err(error) => (state.events)(Event::Status(format!(
+                "commands answer for themselves: {}",
+                error.chain()
+            ))),
+        }
+        connections.spawn(accept(Door::Tcp(listener), router(state), options.clone(), stopping));
         while !stop.is_raised() {
             tokio::time::sleep(LOOK).await;
         }
@@ -115,10 +129,39 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel) -> Result<()> {
     outcome
 }
 
+/// Opens what the first question needs, but for the LLM, while nobody asks yet. What fails here will
+/// fail the question, and is said once.
+fn warm(state: &State, stop: &Cancel) {
+    let (state, stop) = (State::clone(state), stop.clone());
+    // A server without this thread is a colder one.
+    let _ = std::thread::Builder::new().name("wellread-warm".into()).spawn(move || {
+        let watch = Watch { events: &|event| (state.events)(event), cancel: &stop };
+        let warmed = state.kb.existing_library().and_then(|library| match library {
+            Some(library) if library.article_count()? > 0 => {
+                state.kb.embedder(&watch)?;
+                state.kb.check_llm()?;
+                match state.kb.index().live()? {
+                    Some(live) if live.is_current() => state.kb.snapshot(&library).map(drop),
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        });
+        if let Err(error) = warmed
+            && !stop.is_raised()
+        {
+            (state.events)(Event::Warning(Warning::Model(error.chain())));
+        }
+    });
+}
+
 /// What is listened on.
 pub(super) enum Door {
     /// An address.
     Tcp(TcpListener),
+    /// A socket of the data folder.
+    #[cfg(unix)]
+    Unix(local::Socket),
 }
 
 impl Door {
@@ -130,6 +173,8 @@ impl Door {
                 let _ = stream.set_nodelay(true);
                 Ok(Box::new(stream))
             }
+            #[cfg(unix)]
+            Door::Unix(socket) => Ok(Box::new(socket.listener.accept().await?.0)),
         }
     }
 }
