@@ -3,6 +3,7 @@
 //!
 //! What is written is equal when it is parsed; JSON lets each character be written as an escape.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -28,12 +29,26 @@ pub fn is_obeyed(character: char) -> bool {
         )
 }
 
+/// Text with no character in it that is obeyed rather than shown, but line breaks and tabs: each
+/// stands as `\\u{202e}` does.
+pub fn shown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_obeyed(character) && !matches!(character, '\n' | '\t') {
+            let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 /// A value over several lines, without a newline at the end.
 ///
 /// # Errors
 /// [`ErrorKind::Bug`] if the value can't be written as JSON.
 pub fn pretty(value: &impl Serialize) -> Result<String> {
-    write(value, PrettyFormatter::new())
+    written(value, PrettyFormatter::new())
 }
 
 /// A value on one line, without a newline at the end.
@@ -41,10 +56,10 @@ pub fn pretty(value: &impl Serialize) -> Result<String> {
 /// # Errors
 /// As [`pretty`].
 pub fn line(value: &impl Serialize) -> Result<String> {
-    write(value, CompactFormatter)
+    written(value, CompactFormatter)
 }
 
-fn write(value: &impl Serialize, formatter: impl Formatter) -> Result<String> {
+fn written(value: &impl Serialize, formatter: impl Formatter) -> Result<String> {
     let bug = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::new(ErrorKind::Bug, "cannot write the result as JSON").caused_by(error)
     };
@@ -122,6 +137,12 @@ mod tests {
             pretty(&key).unwrap(),
             "{\n  \"\\u202e\": [\n    1,\n    {\n      \"b\": null\n    }\n  ]\n}"
         );
+    }
+
+    #[test]
+    fn control_and_direction_characters_are_shown_not_obeyed() {
+        assert_eq!(shown("a\x1b[31mred\u{202e}x\r\n\tb"), "a\\u{1b}[31mred\\u{202e}x\\u{d}\n\tb");
+        assert_eq!(shown("naïve 漢字 🙂"), "naïve 漢字 🙂");
     }
 
     proptest! {

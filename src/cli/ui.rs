@@ -3,7 +3,6 @@
 //! The only module that writes to the standard streams.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -65,7 +64,7 @@ impl Pen {
 
     /// Text from articles.
     pub fn safe(self, text: &str) -> String {
-        if self.escape { escape(text) } else { text.to_owned() }
+        if self.escape { json::shown(text) } else { text.to_owned() }
     }
 }
 
@@ -197,7 +196,7 @@ impl Ui {
     }
 
     fn safe_err(&self, text: &str) -> String {
-        if self.err_is_terminal { escape(text) } else { text.to_owned() }
+        if self.err_is_terminal { json::shown(text) } else { text.to_owned() }
     }
 
     /// Writes a line to stderr above the bars. A stderr that can't be written to is no reason to
@@ -241,7 +240,7 @@ impl Ui {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
-            bar.set_message(escape(task));
+            bar.set_message(json::shown(task));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
@@ -254,29 +253,4 @@ impl Ui {
 
 fn paint(color: bool, style: Style, text: &str) -> String {
     if color { format!("{style}{text}{style:#}") } else { text.to_owned() }
-}
-
-/// `text` with the characters that a terminal obeys ([`json::is_obeyed`]) shown as `\u{…}`; newlines
-/// and tabs stay.
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if json::is_obeyed(character) && !matches!(character, '\n' | '\t') {
-            let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape;
-
-    #[test]
-    fn control_and_direction_characters_are_shown_not_obeyed() {
-        assert_eq!(escape("a\x1b[31mred\u{202e}x\r\n\tb"), "a\\u{1b}[31mred\\u{202e}x\\u{d}\n\tb");
-        assert_eq!(escape("naïve 漢字 🙂"), "naïve 漢字 🙂");
-    }
 }

@@ -10,6 +10,7 @@ mod eval;
 mod generations;
 mod index;
 mod levels;
+mod page;
 mod qdrant;
 mod read;
 mod safety;
