@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::conversation::{KEPT, LOOKED_AT};
 use super::{KnowledgeBase, Snapshot};
+use crate::answer::conversation::Seen;
 use crate::answer::{Answer, Asked, OnSaid, Prepared, Said, declines_early};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
@@ -22,6 +24,13 @@ pub struct Question<'a> {
     pub filter: &'a Filter,
     /// Sources that are read first if they are new (files also if they have changed).
     pub sources: &'a [Source],
+}
+
+/// A question with what an answer before it rested on.
+pub(super) struct Asking<'a> {
+    pub question: &'a Question<'a>,
+    /// Of these, what is found further down stays a candidate.
+    pub seen: &'a [Seen],
 }
 
 impl KnowledgeBase {
@@ -53,7 +62,16 @@ impl KnowledgeBase {
         on_said: OnSaid<'_>,
     ) -> Result<Answer> {
         self.check_llm()?;
-        self.answered(question, watch, on_said, |asked, prepared, on_said| {
+        self.ask_of(&Asking { question, seen: &[] }, watch, on_said)
+    }
+
+    pub(super) fn ask_of(
+        &self,
+        asking: &Asking<'_>,
+        watch: &Watch<'_>,
+        on_said: OnSaid<'_>,
+    ) -> Result<Answer> {
+        self.answered(asking, watch, on_said, |asked, prepared, on_said| {
             on_said(Said::Passages(&prepared.passages))?;
             on_said(Said::Quotes(&prepared.quotes))?;
             watch.cancel.check()?;
@@ -72,7 +90,11 @@ impl KnowledgeBase {
     /// # Errors
     /// As [`KnowledgeBase::search`].
     pub fn quote(&self, question: &Question<'_>, watch: &Watch<'_>) -> Result<Answer> {
-        self.answered(question, watch, &mut |_| Ok(()), |asked, prepared, _| {
+        self.quote_of(&Asking { question, seen: &[] }, watch)
+    }
+
+    pub(super) fn quote_of(&self, asking: &Asking<'_>, watch: &Watch<'_>) -> Result<Answer> {
+        self.answered(asking, watch, &mut |_| Ok(()), |asked, prepared, _| {
             Ok(match declines_early(asked.retrieved, asked.options) {
                 Some(reason) => asked.abstain(prepared, reason),
                 None => asked.quoted(prepared),
@@ -84,7 +106,7 @@ impl KnowledgeBase {
     /// on, within one snapshot, and hands it on.
     fn answered(
         &self,
-        question: &Question<'_>,
+        Asking { question, seen }: &Asking<'_>,
         watch: &Watch<'_>,
         on_said: OnSaid<'_>,
         go_on: impl FnOnce(&Asked<'_>, Prepared, OnSaid<'_>) -> Result<Answer>,
@@ -93,7 +115,7 @@ impl KnowledgeBase {
         let template = self.template()?;
         let (snapshot, embedder) = self.ready(question.sources, watch)?;
         let start = Instant::now();
-        let options = &self.config().answer;
+        let mut options = self.config().answer.clone();
         let library = self.filled_library()?;
         if let Some(answer) = self.about(question, &library, &snapshot, embedder.as_ref(), start)? {
             on_said(Said::Passages(&answer.passages))?;
@@ -103,7 +125,9 @@ impl KnowledgeBase {
             return Ok(answer);
         }
         let place = (snapshot.index(), &*library, embedder.as_ref());
-        let retrieved = self.find(text, question.filter, place, options.hits)?;
+        let limit = if seen.is_empty() { options.hits } else { options.hits.max(LOOKED_AT) };
+        let mut retrieved = self.find(text, question.filter, place, limit)?;
+        options.passages += keep(&mut retrieved.hits, seen, options.passages, options.hits);
         watch.cancel.check()?;
         let document = |id: &DocumentId| snapshot.document(id);
         let look = |kind, hits: &[Hit]| self.details(&library, embedder.as_ref(), kind, hits);
@@ -114,7 +138,7 @@ impl KnowledgeBase {
             look: &look,
             embedder: embedder.as_ref(),
             template: &template,
-            options,
+            options: &options,
             start,
         };
         let prepared = asked.prepare()?;
@@ -187,4 +211,21 @@ impl KnowledgeBase {
         }
         Ok(())
     }
+}
+
+/// Gives the best hits of what was `seen` before a place behind the first `passages`, in their own
+/// order and never above a better one; cuts the rest to `limit`. How many there are.
+fn keep(hits: &mut Vec<Hit>, seen: &[Seen], passages: usize, limit: usize) -> usize {
+    let first = passages.min(hits.len());
+    let behind = hits.split_off(first);
+    let (mut kept, mut others) = (Vec::new(), Vec::new());
+    for hit in behind {
+        let is_kept = kept.len() < KEPT && seen.iter().any(|seen| seen.has(&hit));
+        if is_kept { kept.push(hit) } else { others.push(hit) }
+    }
+    let count = kept.len();
+    hits.extend(kept);
+    hits.extend(others);
+    hits.truncate(limit.max(first + count));
+    count
 }
