@@ -1,6 +1,7 @@
 //! JSON shapes, once, for `--json` and all later doors.
 
 mod claims;
+pub mod filter;
 mod index;
 pub mod json;
 mod kept;
@@ -18,8 +19,9 @@ use crate::infer::Finish;
 use crate::retrieve::{Retrieved, matching};
 
 pub use claims::ClaimsShape;
+pub use filter::FilterWords;
 pub use index::{IndexShape, VerifiedShape};
-pub use kept::keep;
+pub use kept::{ConversationShape, FailedShape as FailedQuestion, again, keep};
 pub use library::{ArticleShape, ReadShape, RemovedShape, SectionShape};
 
 /// What a search found; schema `schema/search.json`.

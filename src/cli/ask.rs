@@ -5,6 +5,7 @@ use std::io::Read;
 use super::Outcome;
 use super::app::{App, filter, sources_of};
 use super::args::{Ask, Search};
+use super::chat::{Session, answer_lines};
 use super::text;
 use crate::answer::{self, AnswerSentence, AnswerStatus, Said};
 use crate::api::{AnswerShape, SearchShape};
@@ -16,7 +17,18 @@ use crate::retrieve::{MAX_QUESTION_BYTES, check_question};
 const MAX_LIMIT: usize = 1000;
 
 pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
-    let asked = question(&args.question)?;
+    let asked = if args.question == "-" {
+        let input = input()?;
+        // Several lines are a conversation.
+        if input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count()
+            > 1
+        {
+            return conversation(app, args, input);
+        }
+        text_of(input)?
+    } else {
+        args.question.clone()
+    };
     let asked = check_question(&asked)?;
     let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
     let question = Question { text: asked, filter: &filter, sources: &sources };
@@ -105,17 +117,30 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The question itself, or what standard input says for `-`. No more is read than can be asked.
+/// A question a line: those that were read, then what else there is.
+fn conversation(app: &App<'_>, args: &Ask, input: Vec<u8>) -> Result<Outcome> {
+    let mut session = Session::new(app, filter(&args.filter)?, sources_of(&args.filter)?);
+    session.quotes = args.quotes;
+    answer_lines(&mut session, &mut std::io::Cursor::new(input).chain(std::io::stdin().lock()))
+}
+
+/// The question itself, or what standard input says for `-`.
 fn question(text: &str) -> Result<String> {
-    if text != "-" {
-        return Ok(text.to_owned());
-    }
+    if text == "-" { text_of(input()?) } else { Ok(text.to_owned()) }
+}
+
+/// What standard input says, no more than can be asked.
+fn input() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::stdin()
         .lock()
         .take(16 * MAX_QUESTION_BYTES as u64)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("cannot read the question from standard input", error))?;
+    Ok(bytes)
+}
+
+fn text_of(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         Error::new(ErrorKind::Usage, "the question on standard input is not text")
             .caused_by(error)

@@ -229,3 +229,57 @@ fn keep(hits: &mut Vec<Hit>, seen: &[Seen], passages: usize, limit: usize) -> us
     hits.truncate(limit.max(first + count));
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ArticleId, ArticleMeta, ChunkId, Scores, SourceId};
+
+    fn hit(n: usize) -> Hit {
+        Hit {
+            chunk_id: ChunkId(uuid::Uuid::from_u128(n as u128)),
+            article: ArticleMeta {
+                id: ArticleId("a".into()),
+                source: SourceId("s".into()),
+                other_sources: vec![],
+                url: None,
+                title: String::new(),
+                authors: vec![],
+                published: None,
+                tags: vec![],
+            },
+            revision: 1,
+            document: DocumentId("d".into()),
+            section: 0,
+            ordinal: n,
+            heading_path: vec![],
+            range: n * 10..n * 10 + 10,
+            text: String::new(),
+            score: -(n as f32),
+            scores: Scores::default(),
+        }
+    }
+
+    fn kept(seen: &[Seen]) -> (usize, Vec<usize>) {
+        let mut hits: Vec<Hit> = (0..20).map(hit).collect();
+        let count = keep(&mut hits, seen, 3, 6);
+        (count, hits.iter().map(|hit| hit.ordinal).collect())
+    }
+
+    fn seen(range: std::ops::Range<usize>, revision: u32) -> Seen {
+        Seen { article: ArticleId("a".into()), revision, range }
+    }
+
+    #[test]
+    fn what_was_read_before_stays_a_candidate_and_no_better_one_goes() {
+        assert_eq!(kept(&[]), (0, vec![0, 1, 2, 3, 4, 5]));
+        // It is among the first in any case.
+        assert_eq!(kept(&[seen(10..20, 1)]), (0, vec![0, 1, 2, 3, 4, 5]));
+        assert_eq!(kept(&[seen(125..130, 1)]), (1, vec![0, 1, 2, 12, 3, 4]));
+        // The two best, in the order of the new question's scores.
+        let all = [seen(150..180, 1), seen(70..80, 1)];
+        assert_eq!(kept(&all), (2, vec![0, 1, 2, 7, 15, 3]));
+        // Another revision's bytes are others.
+        assert_eq!(kept(&[seen(125..130, 2)]).0, 0);
+    }
+}

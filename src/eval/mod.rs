@@ -5,6 +5,7 @@ pub mod beir;
 pub mod calibrate;
 pub mod canaries;
 pub mod compare;
+pub mod dialogues;
 pub mod facts;
 pub mod gold;
 pub mod judge;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod bad_input;
+mod chat;
 mod contract;
 mod engine;
 mod eval;

@@ -103,21 +103,21 @@ impl Rewriting<'_> {
     }
 }
 
-/// Whether a text has a figure or a name that another has not; a name at its beginning may be a word.
+/// Whether a text has a figure or a name that another has not.
 pub(super) fn adds(text: &str, said: &str) -> bool {
     let known: std::collections::BTreeSet<String> =
         words(said).iter().flat_map(|word| forms(&word.low)).collect();
-    words(text).iter().enumerate().any(|(at, word)| {
+    words(text).iter().any(|word| {
         let is_figure = word.low.chars().any(|c| c.is_ascii_digit());
-        let is_named = is_name(word.text) && is_content(&word.low) && at > 0;
+        let is_named = is_name(word.text) && is_content(&word.low);
         (is_figure || is_named) && !forms(&word.low).iter().any(|form| known.contains(form))
     })
 }
 
-/// A word with and without the mark of whose it is.
-fn forms(low: &str) -> Vec<String> {
-    let bare = low.strip_suffix("'s").or_else(|| low.strip_suffix('\'')).unwrap_or(low);
-    vec![low.to_owned(), bare.to_owned()]
+/// The letters and digits of a word, with and without the mark of whose it is.
+fn forms(low: &str) -> [String; 2] {
+    let bare = low.strip_suffix("'s").unwrap_or(low);
+    [low, bare].map(|form| form.chars().filter(|c| c.is_alphanumeric()).collect())
 }
 
 /// The beginning of a text, on one line.

@@ -12,10 +12,14 @@ mod words;
 
 use std::ops::Range;
 
+use super::Answer;
 use crate::base::text::collapse;
 use crate::base::{ArticleId, Hit};
 
 pub use llm::Rewriting;
+
+/// The longest question that is made of several, in bytes.
+const LONGEST: usize = 400;
 
 /// A question of a conversation that was answered.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +34,34 @@ pub struct Turn {
     pub titles: Vec<String>,
     /// What its passages were; they stay candidates. Empty if they aren't known.
     pub seen: Vec<Seen>,
+}
+
+impl Turn {
+    /// A question with its answer.
+    pub fn of(question: &str, answer: &Answer) -> Turn {
+        let said: Vec<&str> = answer.sentences.iter().map(|one| one.text.as_str()).collect();
+        let mut titles: Vec<String> = Vec::new();
+        for n in answer.sentences.iter().flat_map(|one| &one.citations) {
+            let Some(passage) = answer.passages.iter().find(|passage| passage.n == *n) else {
+                continue;
+            };
+            if !titles.contains(&passage.article.title) {
+                titles.push(passage.article.title.clone());
+            }
+        }
+        let seen = answer.passages.iter().map(|passage| Seen {
+            article: passage.article.id.clone(),
+            revision: passage.revision,
+            range: passage.range.clone(),
+        });
+        Turn {
+            question: question.to_owned(),
+            standalone: answer.standalone.clone(),
+            answer: said.join(" "),
+            titles,
+            seen: seen.collect(),
+        }
+    }
 }
 
 /// A passage of an earlier answer.
@@ -66,5 +98,6 @@ pub struct Standalone {
 pub fn standalone(question: &str, turns: &[Turn]) -> Option<Standalone> {
     let asked = collapse(question);
     let found = rules::read(&asked, turns)?;
-    (found.text != asked && !found.text.is_empty()).then_some(found)
+    let is_new = found.text != asked && !found.text.is_empty();
+    (is_new && found.text.len() <= LONGEST).then_some(found)
 }

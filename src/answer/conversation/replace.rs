@@ -112,12 +112,9 @@ pub(super) fn fragment(base: &str, said: &str, begins: bool) -> Option<Standalon
 /// A noun in place of the one that the question is about.
 fn subject(base: &str, said: &str, new: &[Word<'_>]) -> Option<Standalone> {
     let topic = topic(base)?;
-    let at = base.find(&topic.text).or_else(|| {
-        let capital = topic.text.chars().next()?.to_uppercase().next()?;
-        base.find(capital).filter(|at| {
-            base[*at + capital.len_utf8()..]
-                .starts_with(&topic.text[capital.len_utf8().min(topic.text.len())..])
-        })
+    let length = topic.text.len();
+    let at = (0..base.len()).find(|at| {
+        base.get(*at..at + length).is_some_and(|same| same.eq_ignore_ascii_case(&topic.text))
     })?;
     let inside = words(&topic.text);
     // Where the topic says of what it is, only its noun is another.

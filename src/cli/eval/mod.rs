@@ -1,6 +1,8 @@
-//! `eval run | check | compare | judge | calibrate | canaries | list | show | import | generate`.
+//! `eval run | check | compare | judge | calibrate | canaries | dialogues | list | show | import |
+//! generate`.
 
 mod canaries;
+mod dialogues;
 mod gate;
 mod runs;
 mod sets;
@@ -37,6 +39,7 @@ pub(super) fn run(app: &App<'_>, command: &EvalCommand) -> Result<Outcome> {
         }
         EvalCommand::Generate(args) => sets::generate(app, args),
         EvalCommand::Canaries(args) => canaries::run(app, args),
+        EvalCommand::Dialogues(args) => dialogues::run(app, args),
         EvalCommand::Calibrate(args) => runs::calibrate(app, args),
     }
 }

@@ -1,0 +1,168 @@
+//! Filters as a reader of the JSON doors gives them: in words, checked against the library, so that
+//! a name that is not there is an error that says which are near, and never a wider search.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::{Error, ErrorKind, Result, Step};
+use crate::base::{Filter, SourceId};
+use crate::library::Library;
+use crate::source::fetch::Source;
+
+/// Names that an error lists.
+const NEAR: usize = 3;
+
+/// A filter in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FilterWords {
+    /// Sources, each by its name or its title.
+    pub source: Vec<String>,
+    /// Authors, exactly.
+    pub author: Vec<String>,
+    /// Tags, exactly.
+    pub tag: Vec<String>,
+    /// Published on that day (UTC) or at that instant, or later.
+    pub since: Option<String>,
+    /// Published before that day or instant.
+    pub until: Option<String>,
+    /// Words of the title.
+    pub title: Option<String>,
+}
+
+impl FilterWords {
+    /// What it means in a library.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if a date is none, or a source, author or tag is not there; then with
+    /// the names that come nearest.
+    pub fn understood(&self, library: &Library) -> Result<Filter> {
+        let mut filter = Filter {
+            since: self.since.as_deref().map(day).transpose()?,
+            until: self.until.as_deref().map(day).transpose()?,
+            authors: self.author.clone(),
+            tags: self.tag.clone(),
+            title: self.title.clone().filter(|title| !title.trim().is_empty()),
+            sources: Vec::new(),
+        };
+        if let (Some(since), Some(until)) = (filter.since, filter.until)
+            && since >= until
+        {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("nothing can be both since {since} and before {until}"),
+            )
+            .hint("give a later \"until\", or leave one of them out"));
+        }
+        if !self.source.is_empty() {
+            let known = library.sources()?;
+            for wanted in &self.source {
+                let id = Source::of_name(wanted).ok().map(|source| source.id());
+                let found = known
+                    .iter()
+                    .find(|info| info.id.0 == *wanted || Some(&info.id) == id.as_ref())
+                    .or_else(|| {
+                        let is_titled = |title: &String| title.eq_ignore_ascii_case(wanted.trim());
+                        known.iter().find(|info| info.title.as_ref().is_some_and(is_titled))
+                    });
+                let Some(found) = found else {
+                    let titles = known.iter().filter_map(|info| info.title.as_deref());
+                    let names = known.iter().map(|info| info.id.0.as_str()).chain(titles);
+                    return Err(unknown("source", wanted, names).step(Step::ListSources));
+                };
+                filter.sources.push(found.id.clone());
+            }
+        }
+        if !self.author.is_empty() || !self.tag.is_empty() {
+            let articles = library.articles(&Filter::default())?;
+            let all = |names: fn(&crate::base::ArticleMeta) -> &Vec<String>| -> BTreeSet<&str> {
+                articles.iter().flat_map(|info| names(&info.meta)).map(String::as_str).collect()
+            };
+            let (authors, tags) = (all(|meta| &meta.authors), all(|meta| &meta.tags));
+            for (what, wanted, known) in
+                [("author", &self.author, authors), ("tag", &self.tag, tags)]
+            {
+                if let Some(none) = wanted.iter().find(|name| !known.contains(name.as_str())) {
+                    return Err(unknown(what, none, known.iter().copied()));
+                }
+            }
+        }
+        Ok(filter)
+    }
+
+    /// Of a filter that was understood.
+    pub fn of(filter: &Filter) -> FilterWords {
+        FilterWords {
+            source: filter.sources.iter().map(|SourceId(name)| name.clone()).collect(),
+            author: filter.authors.clone(),
+            tag: filter.tags.clone(),
+            since: filter.since.map(|at| at.to_string()),
+            until: filter.until.map(|at| at.to_string()),
+            title: filter.title.clone(),
+        }
+    }
+}
+
+/// The beginning of a day in UTC, or an instant.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] if it is neither.
+pub fn day(text: &str) -> Result<Timestamp> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant);
+    }
+    text.parse::<Date>()
+        .and_then(|date| date.to_zoned_datetime(TimeZone::UTC))
+        .map(|zoned| zoned.timestamp())
+        .map_err(|error| {
+            Error::new(ErrorKind::Usage, format!("\"{text}\" is not a date"))
+                .caused_by(error)
+                .hint("write it as 2025-03-04")
+        })
+}
+
+fn unknown<'a>(what: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let lower = wanted.to_lowercase();
+    let mut near: Vec<(f64, &str)> = known
+        .map(|name| {
+            let name_lower = name.to_lowercase();
+            let contains = !lower.is_empty() && name_lower.contains(&lower);
+            let likeness = strsim::jaro_winkler(&name_lower, &lower);
+            (if contains { 1.0 + likeness } else { likeness }, name)
+        })
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    near.dedup_by(|a, b| a.1 == b.1);
+    let error = Error::new(ErrorKind::Usage, format!("there is no {what} \"{wanted}\""));
+    if near.is_empty() {
+        return error;
+    }
+    let names: Vec<String> =
+        near.iter().take(NEAR).map(|(_, name)| format!("\"{name}\"")).collect();
+    error.hint(format!("did you mean {}?", names.join(" or ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_named_and_far_ones_are_not() {
+        let error = unknown("author", "Jorun Aas", ["Jorunn Aas", "Ida Holm"].into_iter());
+        assert_eq!(error.to_string(), "there is no author \"Jorun Aas\"");
+        assert_eq!(error.steps(), [Step::Say("did you mean \"Jorunn Aas\"?".into())]);
+        assert!(unknown("tag", "zzz", ["boats"].into_iter()).steps().is_empty());
+    }
+
+    #[test]
+    fn a_date_is_a_day_or_an_instant() {
+        assert_eq!(day("2025-03-04").unwrap().to_string(), "2025-03-04T00:00:00Z");
+        assert_eq!(day("2025-03-04T05:06:07Z").unwrap().to_string(), "2025-03-04T05:06:07Z");
+        assert_eq!(day("soon").unwrap_err().kind(), ErrorKind::Usage);
+    }
+}
