@@ -8,8 +8,8 @@ mod index;
 pub mod json;
 mod kept;
 mod library;
-pub mod schemas;
 pub mod markdown;
+pub mod schemas;
 mod status;
 mod told;
 mod turn;
@@ -30,7 +30,7 @@ pub use error::{ErrorDetail, ErrorShape, step_in_words};
 pub use filter::FilterWords;
 pub use found::{FetchedShape, FoundShape};
 pub use index::{IndexShape, VerifiedShape};
-pub use kept::keep;
+pub use kept::{ConversationShape, FailedShape as FailedQuestion, again, keep};
 pub use library::{
     ArticleShape, ArticlesShape, BlockShape, ReadShape, RemovedShape, SectionShape, SourcesShape,
     TextShape,

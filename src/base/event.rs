@@ -114,6 +114,11 @@ impl Cancel {
         self.0.store(true, std::sync::atomic::Ordering::SeqCst);
     }
 
+    /// Takes the flag down again: what was stopped has ended, and other work begins.
+    pub fn lower(&self) {
+        self.0.store(false, std::sync::atomic::Ordering::SeqCst);
+    }
+
     /// Whether the flag is up.
     pub fn is_raised(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::SeqCst)

@@ -68,12 +68,22 @@ pub(super) fn given(argument: &str, what: &str, most: usize) -> Result<String> {
     if argument != "-" {
         return Ok(argument.to_owned());
     }
+    as_text(piped(what, most)?, what)
+}
+
+/// What standard input says, no more than a few times `most` bytes of it.
+pub(super) fn piped(what: &str, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::stdin()
         .lock()
         .take(16 * most as u64)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io(format!("cannot read the {what} from standard input"), error))?;
+    Ok(bytes)
+}
+
+/// What was read from standard input, as text.
+pub(super) fn as_text(bytes: Vec<u8>, what: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         Error::new(ErrorKind::Usage, format!("the {what} on standard input is not text"))
             .caused_by(error)

@@ -73,7 +73,7 @@ pub enum Command {
     Search(Search),
     /// Ask one question after another
     #[command(
-        after_help = "Examples:\n  wellread chat\n  printf 'Who drew it?\\nAnd when?\\n' | wellread chat"
+        after_help = "Examples:\n  wellread chat\n  wellread chat --since 2025-01-01 --quotes\n  wellread chat --sessions\n  printf 'Who drew the boat?\\nAnd when?\\n' | wellread chat\n\nOn a terminal /help lists what else can be typed. Elsewhere each line is a question, and each answer a\nline of JSON; exits with 2 if one failed, else with 1 if the articles answer none."
     )]
     Chat(Chat),
     /// Serve the page, the APIs and MCP over HTTP
@@ -178,6 +178,21 @@ pub struct Chat {
     /// Which articles.
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// The LLM: a name of `wellread models list`, a GGUF file, or hub:owner/repository/file.gguf
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Answer by the sentences that answer best, word for word, and ask no LLM
+    #[arg(long, conflicts_with = "model")]
+    pub quotes: bool,
+    /// List the conversations that are kept
+    #[arg(long, conflicts_with_all = ["resume", "delete", "model", "quotes"])]
+    pub sessions: bool,
+    /// Go on with a conversation
+    #[arg(long, value_name = "N", conflicts_with = "delete")]
+    pub resume: Option<i64>,
+    /// Delete a conversation
+    #[arg(long, value_name = "N", conflicts_with_all = ["model", "quotes"])]
+    pub delete: Option<i64>,
 }
 
 /// `serve`.
@@ -424,6 +439,11 @@ pub enum EvalCommand {
         after_help = "Example:\n  wellread eval claims eval/hard/claims.jsonl --source eval/sample/feed.xml"
     )]
     Claims(EvalClaims),
+    /// Ask follow-up questions as they are, made to stand alone, and as a person wrote them out
+    #[command(
+        after_help = "Examples:\n  wellread eval dialogues eval/hard/dialogues.jsonl --source eval/sample/feed.xml --source feed.xml\n  wellread eval dialogues set.jsonl --llm"
+    )]
+    Dialogues(EvalDialogues),
     /// Fit how likely an answer is to be right, from runs in which every question was answered
     #[command(
         after_help = "Example:\n  wellread eval run set.jsonl --set answer.caution=off\n  wellread eval calibrate RUN RUN\n\nEach run is also judged by a fit on the others; what is shipped is fitted in this way."
@@ -525,6 +545,20 @@ pub struct EvalCanaries {
     /// Only this many cases, drawn by a fixed seed
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+}
+
+/// `eval dialogues`.
+#[derive(Args, Debug)]
+pub struct EvalDialogues {
+    /// The dialogues (JSON lines)
+    #[arg(value_name = "FILE")]
+    pub dialogues: std::path::PathBuf,
+    /// Which articles.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Ask the LLM where the rules can't make a question whole
+    #[arg(long)]
+    pub llm: bool,
 }
 
 /// `eval judge`.

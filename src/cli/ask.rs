@@ -1,8 +1,11 @@
 //! `ask` and `search`.
 
+use std::io::Read;
+
 use super::Outcome;
-use super::app::{App, filter, given, sources_of};
+use super::app::{App, as_text, filter, given, piped, sources_of};
 use super::args::{Ask, Search};
+use super::chat::{Session, answer_lines};
 use super::{server, text};
 use crate::answer::{self, AnswerSentence, AnswerStatus, Said};
 use crate::api::{AnswerShape, SearchShape};
@@ -15,7 +18,18 @@ use crate::serve::local;
 const MAX_LIMIT: usize = 1000;
 
 pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
-    let asked = question(&args.question)?;
+    let asked = if args.question == "-" {
+        let input = piped("question", MAX_QUESTION_BYTES)?;
+        // Several lines are a conversation.
+        if input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count()
+            > 1
+        {
+            return conversation(app, args, input);
+        }
+        as_text(input, "question")?
+    } else {
+        args.question.clone()
+    };
     let asked = check_question(&asked)?;
     let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
     let question = Question { text: asked, filter: &filter, sources: &sources };
@@ -97,7 +111,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
 }
 
 pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
-    let asked = question(&args.query)?;
+    let asked = given(&args.query, "question", MAX_QUESTION_BYTES)?;
     let asked = check_question(&asked)?;
     if args.limit == 0 || args.limit > MAX_LIMIT {
         return Err(Error::new(
@@ -127,7 +141,9 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The question itself, or what standard input says for `-`.
-fn question(text: &str) -> Result<String> {
-    given(text, "question", MAX_QUESTION_BYTES)
+/// A question a line: those that were read, then what else there is.
+fn conversation(app: &App<'_>, args: &Ask, input: Vec<u8>) -> Result<Outcome> {
+    let mut session = Session::new(app, filter(&args.filter)?, sources_of(&args.filter)?);
+    session.quotes = args.quotes;
+    answer_lines(&mut session, &mut std::io::Cursor::new(input).chain(std::io::stdin().lock()))
 }

@@ -161,6 +161,7 @@ fn flags(global: &Global, command: &Command) -> Vec<(String, String)> {
             set("answer.temperature", ask.temperature.map(|t| t.to_string()));
             set("answer.seed", ask.seed.map(|n| n.to_string()));
         }
+        Command::Chat(chat) => set("models.generator", chat.model.clone()),
         Command::Add(args) => {
             set("fetch.allow_private", args.allow_private.then(|| "true".to_owned()));
         }
@@ -168,7 +169,6 @@ fn flags(global: &Global, command: &Command) -> Vec<(String, String)> {
             set("fetch.allow_private", args.allow_private.then(|| "true".to_owned()));
         }
         Command::Search(_)
-        | Command::Chat(_)
         | Command::Serve(_)
         | Command::Mcp(_)
         | Command::Cite(_)

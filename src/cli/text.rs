@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::answer::cite::Missing;
-use crate::answer::{AbstainReason, Answer, AnswerSentence, DropReason, Quote};
+use crate::answer::{AbstainReason, Answer, AnswerSentence, DropReason, Quote, Signals};
 use crate::base::text::collapse;
 use crate::base::{ArticleMeta, Warning};
 use crate::cli::ui::{Pen, styles};
@@ -159,6 +159,14 @@ pub fn explanation(pen: Pen, answer: &Answer) -> String {
         answer.timings.total_ms,
     );
     out
+}
+
+/// What an answer's confidence rests on, in one line.
+pub fn signals(answer: &Answer) -> String {
+    let named = Signals::NAMES.iter().zip(answer.signals.features());
+    let shown = named.filter(|(name, _)| **name != "verdict" || answer.signals.verdict.is_some());
+    let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {value:.2}")).collect();
+    format!("signals: {}", shown.join(", "))
 }
 
 fn why_dropped(why: &DropReason) -> String {

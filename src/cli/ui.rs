@@ -129,6 +129,14 @@ impl Ui {
         self.result(&(json::pretty(value)? + "\n"))
     }
 
+    /// Writes a value to stdout as JSON on one line; what a terminal obeys is escaped.
+    ///
+    /// # Errors
+    /// As [`Ui::result`].
+    pub fn json_line(&self, value: &impl serde::Serialize) -> Result<()> {
+        self.result(&(json::line(value)? + "\n"))
+    }
+
     /// Shows an event: progress and status on a terminal, warnings always (but with `--quiet`).
     pub fn event(&self, event: Event) {
         match event {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::conversation::{KEPT, LOOKED_AT};
 use super::{KnowledgeBase, Snapshot};
+use crate::answer::conversation::Seen;
 use crate::answer::{Answer, AnswerStatus, Asked, OnSaid, Prepared, Said, declines_early};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
@@ -22,6 +24,13 @@ pub struct Question<'a> {
     pub filter: &'a Filter,
     /// Sources that are read first if they are new (files also if they have changed).
     pub sources: &'a [Source],
+}
+
+/// A question with what an answer before it rested on.
+pub(super) struct Asking<'a> {
+    pub question: &'a Question<'a>,
+    /// Of these, what is found further down stays a candidate.
+    pub seen: &'a [Seen],
 }
 
 impl KnowledgeBase {
@@ -55,7 +64,16 @@ impl KnowledgeBase {
         on_said: OnSaid<'_>,
     ) -> Result<Answer> {
         self.check_llm()?;
-        self.answered(question, watch, on_said, |asked, prepared, on_said| {
+        self.ask_of(&Asking { question, seen: &[] }, watch, on_said)
+    }
+
+    pub(super) fn ask_of(
+        &self,
+        asking: &Asking<'_>,
+        watch: &Watch<'_>,
+        on_said: OnSaid<'_>,
+    ) -> Result<Answer> {
+        self.answered(asking, watch, on_said, |asked, prepared, on_said| {
             on_said(Said::Passages(&prepared.passages))?;
             on_said(Said::Quotes(&prepared.quotes))?;
             watch.cancel.check()?;
@@ -101,7 +119,11 @@ impl KnowledgeBase {
     /// # Errors
     /// As [`KnowledgeBase::search`].
     pub fn quote(&self, question: &Question<'_>, watch: &Watch<'_>) -> Result<Answer> {
-        self.answered(question, watch, &mut |_| Ok(()), |asked, prepared, _| {
+        self.quote_of(&Asking { question, seen: &[] }, watch)
+    }
+
+    pub(super) fn quote_of(&self, asking: &Asking<'_>, watch: &Watch<'_>) -> Result<Answer> {
+        self.answered(asking, watch, &mut |_| Ok(()), |asked, prepared, _| {
             Ok(match declines_early(asked.retrieved, asked.options) {
                 Some(reason) => asked.abstain(prepared, reason),
                 None => asked.quoted(prepared),
@@ -113,7 +135,7 @@ impl KnowledgeBase {
     /// on, within one snapshot, and hands it on.
     fn answered(
         &self,
-        question: &Question<'_>,
+        Asking { question, seen }: &Asking<'_>,
         watch: &Watch<'_>,
         on_said: OnSaid<'_>,
         go_on: impl FnOnce(&Asked<'_>, Prepared, OnSaid<'_>) -> Result<Answer>,
@@ -122,7 +144,7 @@ impl KnowledgeBase {
         let template = self.template()?;
         let (snapshot, embedder) = self.ready(question.sources, watch)?;
         let start = Instant::now();
-        let options = &self.config().answer;
+        let mut options = self.config().answer.clone();
         let library = self.filled_library()?;
         if let Some(answer) = self.about(question, &library, &snapshot, embedder.as_ref(), start)? {
             on_said(Said::Passages(&answer.passages))?;
@@ -132,8 +154,10 @@ impl KnowledgeBase {
             return Ok(answer);
         }
         let place = (snapshot.index(), &*library, embedder.as_ref());
-        let retrieved = self.find(text, question.filter, place, options.hits)?;
+        let limit = if seen.is_empty() { options.hits } else { options.hits.max(LOOKED_AT) };
+        let mut retrieved = self.find(text, question.filter, place, limit)?;
         warn_of_mended(&retrieved, watch);
+        options.passages += keep(&mut retrieved.hits, seen, options.passages, options.hits);
         watch.cancel.check()?;
         let document = |id: &DocumentId| snapshot.document(id);
         let look = |kind, hits: &[Hit]| self.details(&library, embedder.as_ref(), kind, hits);
@@ -144,7 +168,7 @@ impl KnowledgeBase {
             look: &look,
             embedder: embedder.as_ref(),
             template: &template,
-            options,
+            options: &options,
             escalates: false,
             start,
         };
@@ -223,5 +247,76 @@ impl KnowledgeBase {
 fn warn_of_mended(retrieved: &Retrieved, watch: &Watch<'_>) {
     for Mended { typed, meant } in retrieved.mended.iter().cloned() {
         watch.warn(Warning::Mended { typed, meant });
+    }
+}
+
+/// Gives the best hits of what was `seen` before a place behind the first `passages`, in their own
+/// order and never above a better one; cuts the rest to `limit`. How many there are.
+fn keep(hits: &mut Vec<Hit>, seen: &[Seen], passages: usize, limit: usize) -> usize {
+    let first = passages.min(hits.len());
+    let behind = hits.split_off(first);
+    let (mut kept, mut others) = (Vec::new(), Vec::new());
+    for hit in behind {
+        let is_kept = kept.len() < KEPT && seen.iter().any(|seen| seen.has(&hit));
+        if is_kept { kept.push(hit) } else { others.push(hit) }
+    }
+    let count = kept.len();
+    hits.extend(kept);
+    hits.extend(others);
+    hits.truncate(limit.max(first + count));
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ArticleId, ArticleMeta, ChunkId, Scores, SourceId};
+
+    fn hit(n: usize) -> Hit {
+        Hit {
+            chunk_id: ChunkId(uuid::Uuid::from_u128(n as u128)),
+            article: ArticleMeta {
+                id: ArticleId("a".into()),
+                source: SourceId("s".into()),
+                other_sources: vec![],
+                url: None,
+                title: String::new(),
+                authors: vec![],
+                published: None,
+                tags: vec![],
+            },
+            revision: 1,
+            document: DocumentId("d".into()),
+            section: 0,
+            ordinal: n,
+            heading_path: vec![],
+            range: n * 10..n * 10 + 10,
+            text: String::new(),
+            score: -(n as f32),
+            scores: Scores::default(),
+        }
+    }
+
+    fn kept(seen: &[Seen]) -> (usize, Vec<usize>) {
+        let mut hits: Vec<Hit> = (0..20).map(hit).collect();
+        let count = keep(&mut hits, seen, 3, 6);
+        (count, hits.iter().map(|hit| hit.ordinal).collect())
+    }
+
+    fn seen(range: std::ops::Range<usize>, revision: u32) -> Seen {
+        Seen { article: ArticleId("a".into()), revision, range }
+    }
+
+    #[test]
+    fn what_was_read_before_stays_a_candidate_and_no_better_one_goes() {
+        assert_eq!(kept(&[]), (0, vec![0, 1, 2, 3, 4, 5]));
+        // It is among the first in any case.
+        assert_eq!(kept(&[seen(10..20, 1)]), (0, vec![0, 1, 2, 3, 4, 5]));
+        assert_eq!(kept(&[seen(125..130, 1)]), (1, vec![0, 1, 2, 12, 3, 4]));
+        // The two best, in the order of the new question's scores.
+        let all = [seen(150..180, 1), seen(70..80, 1)];
+        assert_eq!(kept(&all), (2, vec![0, 1, 2, 7, 15, 3]));
+        // Another revision's bytes are others.
+        assert_eq!(kept(&[seen(125..130, 2)]).0, 0);
     }
 }

@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod canaries;
 pub mod claims;
 pub mod compare;
+pub mod dialogues;
 pub mod facts;
 pub mod gold;
 pub mod judge;

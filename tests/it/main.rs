@@ -3,6 +3,7 @@
 
 mod answers;
 mod bad_input;
+mod chat;
 mod clients;
 mod contract;
 mod engine;

@@ -1,7 +1,9 @@
-//! `eval run | check | compare | judge | calibrate | canaries | claims | list | show | import | generate`.
+//! `eval run | check | compare | judge | calibrate | canaries | claims | dialogues | list | show |
+//! import | generate`.
 
 mod canaries;
 mod claims;
+mod dialogues;
 mod gate;
 mod runs;
 mod sets;
@@ -39,6 +41,7 @@ pub(super) fn run(app: &App<'_>, command: &EvalCommand) -> Result<Outcome> {
         EvalCommand::Generate(args) => sets::generate(app, args),
         EvalCommand::Canaries(args) => canaries::run(app, args),
         EvalCommand::Claims(args) => claims::run(app, args),
+        EvalCommand::Dialogues(args) => dialogues::run(app, args),
         EvalCommand::Calibrate(args) => runs::calibrate(app, args),
     }
 }
