@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::document::terms;
@@ -15,7 +16,7 @@ use crate::infer::Token;
 const LETTERS: usize = 4;
 
 /// A word as it was typed, and as it is searched for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mended {
     /// As it was typed.
     pub typed: String,

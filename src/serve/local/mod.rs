@@ -17,7 +17,7 @@ use crate::answer::{Answer, AnswerSentence, DroppedSentence, Quote};
 use crate::base::error::{Error, ErrorKind, Step};
 use crate::base::{Event, Filter, Hit, SparseVector, hex};
 use crate::engine::settings::Config;
-use crate::retrieve::{Passage, Retrieved};
+use crate::retrieve::{Mended, Passage, Retrieved};
 
 pub use client::{Alone, ask, search};
 #[cfg(unix)]
@@ -75,16 +75,18 @@ struct Found {
     hits: Vec<Hit>,
     best_cosine: Option<f32>,
     terms: SparseVector,
+    mended: Vec<Mended>,
 }
 
 impl Found {
     fn new(found: Retrieved) -> Found {
-        Found { hits: found.hits, best_cosine: found.best_cosine, terms: found.terms }
+        let Retrieved { hits, best_cosine, terms, mended, .. } = found;
+        Found { hits, best_cosine, terms, mended }
     }
 
     fn retrieved(self) -> Retrieved {
-        let Found { hits, best_cosine, terms } = self;
-        Retrieved { hits, best_cosine, terms, ..Retrieved::default() }
+        let Found { hits, best_cosine, terms, mended } = self;
+        Retrieved { hits, best_cosine, terms, mended, ..Retrieved::default() }
     }
 }
 
