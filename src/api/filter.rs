@@ -18,7 +18,7 @@ const NEAR: usize = 3;
 
 /// A filter in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct FilterWords {
     /// Sources, each by its name or its title.
     pub source: Vec<String>,

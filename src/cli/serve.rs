@@ -45,8 +45,9 @@ pub(super) fn run(app: &App<'_>, args: &Serve) -> Result<Outcome> {
                 }
             }
         });
-        ui.announce(&format!("wellread serves http://{address}/ (Ctrl-C ends it)"));
-        let outcome = run::serve(&state, bound, app.cancel);
+        let outcome = run::serve(&state, bound, app.cancel, || {
+            ui.announce(&format!("wellread serves http://{address}/ (Ctrl-C ends it)"));
+        });
         is_over.store(true, Ordering::SeqCst);
         outcome
     })?;

@@ -77,11 +77,12 @@ fn next(address: SocketAddr) -> u16 {
     address.port().checked_add(1).unwrap_or(7878)
 }
 
-/// Serves, and reads the sources every so often, until `stop` is raised; then ends what is being said, as far as it ends in time.
+/// Serves, and reads the sources every so often, until `stop` is raised, and calls `ready` once clients can
+/// come; then ends what is being said, as far as it ends in time.
 ///
 /// # Errors
 /// If no threads can be had.
-pub fn serve(state: &State, bound: Bound, stop: &Cancel) -> Result<()> {
+pub fn serve(state: &State, bound: Bound, stop: &Cancel, ready: impl FnOnce()) -> Result<()> {
     let options = state.kb.config().serve.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
@@ -111,6 +112,7 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel) -> Result<()> {
             ))),
         }
         connections.spawn(accept(Door::Tcp(listener), router(state), options.clone(), stopping));
+        ready();
         while !stop.is_raised() {
             tokio::time::sleep(LOOK).await;
         }
