@@ -9,8 +9,10 @@ pub mod json;
 mod kept;
 mod library;
 pub mod markdown;
+pub mod schemas;
 mod status;
 mod told;
+mod turn;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -35,6 +37,7 @@ pub use library::{
 };
 pub use status::{StatusShape, SyncShape};
 pub use told::{AbstainedShape, PassagesShape, QuotesShape, StandaloneShape};
+pub use turn::TurnWords;
 
 /// What a search found; schema `schema/search.json`.
 #[derive(Debug, Serialize)]

@@ -2,17 +2,17 @@
 //! token; and how large their requests may be.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Extract};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, HOST, ORIGIN, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{self, HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::{RequestExt, http};
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
@@ -189,24 +189,43 @@ pub async fn check(Extract(state): Extract<State>, request: Request, next: Next)
     response
 }
 
-/// Refuses a body that says that it is too large, and ends one that turns out to be.
-pub async fn limit_body(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
-    let most = state.kb.config().serve.max_body_bytes;
+/// Takes a body in before anybody works on it: one that is too large is refused, and one that does
+/// not come in time is given up.
+pub async fn take_body(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
+    let options = &state.kb.config().serve;
+    let most = options.max_body_bytes;
+    let too_large = || {
+        let error =
+            Error::new(ErrorKind::TooLarge, format!("the request's body is over {most} bytes"))
+                .hint("send less at once, or raise serve.max_body_bytes");
+        failure(StatusCode::PAYLOAD_TOO_LARGE, &error)
+    };
     let said = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if said.and_then(|said| said.parse::<u64>().ok()).is_some_and(|said| said > most as u64) {
-        return failure(StatusCode::PAYLOAD_TOO_LARGE, &too_large(most));
+        return too_large();
     }
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let patience = Duration::from_secs(options.patience_secs.max(1));
+    let broken = |status, what: &str| {
+        failure(status, &Error::new(ErrorKind::Usage, what).hint("send the request again"))
+    };
+    match tokio::time::timeout(patience, to_bytes(body, most)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Err(error)) if is_over_limit(&error) => too_large(),
+        Ok(Err(_)) => broken(StatusCode::BAD_REQUEST, "the request's body broke off"),
+        Err(_) => broken(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time"),
     }
-    let limited: http::Request<Body> = request.with_limited_body();
-    next.run(limited).await
 }
 
-/// The error of a body over `most` bytes.
-pub(super) fn too_large(most: usize) -> Error {
-    Error::new(ErrorKind::TooLarge, format!("the request's body is over {most} bytes"))
-        .hint("send less at once, or raise serve.max_body_bytes")
+fn is_over_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

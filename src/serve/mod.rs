@@ -97,10 +97,9 @@ impl Shared {
 
 /// All routes.
 pub fn router(state: &State) -> Router {
-    let most = state.kb.config().serve.max_body_bytes;
     routes(state)
-        .layer(from_fn_with_state(State::clone(state), guard::limit_body))
-        .layer(DefaultBodyLimit::max(most))
+        .layer(from_fn_with_state(State::clone(state), guard::take_body))
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(State::clone(state), guard::check))
         .layer(from_fn_with_state(State::clone(state), metrics::count))
 }

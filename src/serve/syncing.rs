@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::State;
 use crate::api::SyncShape;
 use crate::base::error::Result;
-use crate::base::{Cancel, Event, Watch};
+use crate::base::{Cancel, Event, SourceId, Warning, Watch};
 use crate::source::fetch::{Source, SourceKind};
 
 /// How often it is looked whether the server is to stop.
@@ -79,10 +79,11 @@ pub fn read(state: &State, stop: &Cancel) {
     match outcome {
         Ok((new, other, failed)) => (added, changed, failures) = (new, other, failed),
         Err(_) if stop.is_raised() => {}
-        Err(error) => failures.push(error.chain()),
+        Err(error) => failures.push(format!("all sources: {}", error.chain())),
     }
     for line in &failures {
-        (state.events)(Event::Status(format!("sync: {line}")));
+        let source = SourceId("sync".to_owned());
+        (state.events)(Event::Warning(Warning::Source { source, what: line.clone() }));
     }
     change(state, |sync| {
         sync.running = false;

@@ -13,6 +13,7 @@ mod levels;
 mod qdrant;
 mod read;
 mod safety;
+mod serve;
 mod server;
 mod sources;
 mod support;

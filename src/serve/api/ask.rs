@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::search::understood;
 use super::{Failure, Json, busy, json};
+use crate::answer::conversation::Turn;
 use crate::answer::{Answer, AnswerStatus};
 use crate::api::{
     AbstainedShape, AnswerShape, ErrorShape, FilterWords, PassagesShape, QuotesShape,
-    StandaloneShape, json as written, keep,
+    StandaloneShape, TurnWords, json as written, keep,
 };
 use crate::base::error::{Error, Result};
 use crate::retrieve::check_question;
@@ -36,6 +37,9 @@ pub(super) struct Wanted {
     quotes: bool,
     #[serde(default)]
     filter: FilterWords,
+    /// What was asked and answered before, in order.
+    #[serde(default)]
+    turns: Vec<TurnWords>,
 }
 
 pub(super) async fn ask(
@@ -49,7 +53,7 @@ pub(super) async fn ask(
     let asked = asking::Wanted {
         question: question.clone(),
         filter,
-        turns: Vec::new(),
+        turns: wanted.turns.into_iter().map(Turn::from).collect(),
         quotes_only: wanted.quotes,
     };
     let Some(asking) = asking::ask(&state, asked, options.queue) else {

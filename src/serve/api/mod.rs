@@ -2,12 +2,12 @@
 
 mod articles;
 mod ask;
+mod openapi;
 mod rest;
 mod search;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
@@ -17,7 +17,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::State;
-use super::guard::too_large;
 use crate::api::{ErrorShape, FilterWords, json as written};
 use crate::base::error::{Error, ErrorKind};
 
@@ -36,6 +35,7 @@ pub fn router(state: &State) -> Router {
         .route("/status", get(rest::status))
         .route("/cite", post(rest::cite))
         .route("/feedback", post(rest::feedback))
+        .route("/openapi.json", get(openapi::openapi))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(State::clone(state))
@@ -126,13 +126,8 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
 
     async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let is_long = matches!(&rejection, BytesRejection::FailedToBufferBody(_))
-                && rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
-            Failure(if is_long {
-                too_large(state.kb.config().serve.max_body_bytes)
-            } else {
-                Error::new(ErrorKind::Usage, "the request's body broke off").caused_by(rejection)
-            })
+            let broken = Error::new(ErrorKind::Usage, "the request's body broke off");
+            Failure(broken.caused_by(rejection))
         })?;
         parsed(&bytes).map(Json).map_err(Failure)
     }
