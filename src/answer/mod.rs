@@ -129,6 +129,20 @@ pub enum AbstainReason {
     Unsupported,
 }
 
+impl AbstainReason {
+    /// Why the articles don't say, as it stands behind those words; nothing found is meant by `None`.
+    pub fn in_words(reason: Option<AbstainReason>) -> &'static str {
+        match reason {
+            Some(AbstainReason::NothingFound) | None => "nothing in them is about this",
+            Some(AbstainReason::LowConfidence) => "no section is near enough to the question",
+            Some(AbstainReason::Declined) => "the nearest sections don't answer the question",
+            Some(AbstainReason::Unsupported) => {
+                "what the LLM wrote could not be found in the nearest sections"
+            }
+        }
+    }
+}
+
 /// A sentence of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnswerSentence {

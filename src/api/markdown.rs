@@ -82,7 +82,7 @@ fn line(text: &str) -> String {
 
 /// Whether all code in a line ends in it: then it can stay.
 fn has_closed_code(text: &str) -> bool {
-    !text.contains("``") && text.matches('`').count() % 2 == 0
+    !text.contains("``") && text.matches('`').count().is_multiple_of(2)
 }
 
 fn is_entity(rest: &str) -> bool {

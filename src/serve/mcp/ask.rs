@@ -73,12 +73,13 @@ pub(super) async fn ask(
             let answer =
                 blocking(state, move |kb, watch| quoted(kb, &shown, &filter, watch)).await?;
             let (answer, what) = if sentences.is_empty() {
-                (answer, "the sentences of the articles that answer best; the LLM had not answered")
+                let what = "the LLM had not answered, and the articles' own sentences stand for it";
+                (answer, what)
             } else {
                 let answer = answer.with_checked(passages, sentences, dropped);
-                (answer, "what had been checked of the answer by then")
+                (answer, "this is what had been checked of the answer by then")
             };
-            let note = format!("time was up after {} seconds: this is {what}", options.mcp_secs);
+            let note = format!("time was up after {} seconds: {what}", options.mcp_secs);
             result(state, &question, &answer, None, Some(note))
         }
     }

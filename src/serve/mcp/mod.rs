@@ -30,7 +30,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How long work that was stopped has to end.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How long a client may take what doesn't change for fresh, in milliseconds.
 const FIXED: u64 = 60 * 60 * 1000;

@@ -14,9 +14,9 @@ pub(super) const PAGE: (usize, usize) = (50, 200);
 const ASK: &str = include_str!("../../api/schema/ask.json");
 const CITE: &str = include_str!("../../api/schema/cite.json");
 const FETCH: &str = include_str!("../../api/schema/mcp/fetch.json");
-const LIST: &str = include_str!("../../api/schema/mcp/list_articles.json");
+const LIST: &str = include_str!("../../api/schema/articles.json");
 const SEARCH: &str = include_str!("../../api/schema/mcp/search.json");
-const STATUS: &str = include_str!("../../api/schema/mcp/status.json");
+const STATUS: &str = include_str!("../../api/schema/status.json");
 
 /// All tools, always in this order.
 pub(super) fn all() -> &'static [Tool] {

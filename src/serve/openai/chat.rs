@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State as Extract;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -148,9 +149,9 @@ fn failed(error: Error) -> Event {
 
 pub(super) async fn complete(
     Extract(state): Extract<State>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
-    let request: Request = parsed(&body)?;
+    let request: Request = parsed(body)?;
     let asked = request.asked()?;
     let head = Head::new(request.wants_usage());
     let streams = request.stream == Some(true);

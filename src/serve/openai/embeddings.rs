@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::State as Extract;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
@@ -80,9 +81,9 @@ enum Embedded {
 
 pub(super) async fn embed(
     Extract(state): Extract<State>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
-    let request: Request = parsed(&body)?;
+    let request: Request = parsed(body)?;
     let name = state.kb.config().models.embedder.clone();
     if request.model != name && request.model != MODEL {
         return Err(Refused::no_model(&request.model, &[&name, MODEL]));

@@ -1,6 +1,7 @@
 //! Errors in the shape that OpenAI's clients know.
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -103,8 +104,13 @@ impl IntoResponse for Refused {
 }
 
 /// A body as JSON of a shape.
-pub(super) fn parsed<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refused> {
-    serde_json::from_slice(bytes).map_err(|error| {
+pub(super) fn parsed<T: DeserializeOwned>(
+    body: Result<Bytes, BytesRejection>,
+) -> Result<T, Refused> {
+    let bytes = body.map_err(|rejection| {
+        Refused::new(rejection.status(), format!("The request's body: {}.", rejection.body_text()))
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
         let what = if error.is_data() { "can't be understood" } else { "is not JSON" };
         Refused::new(StatusCode::BAD_REQUEST, format!("The request's body {what}: {error}."))
     })

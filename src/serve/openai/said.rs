@@ -106,14 +106,7 @@ impl Message {
 
 /// That there is no answer, why, and what comes nearest.
 fn abstention(answer: &Answer) -> String {
-    let why = match answer.abstain_reason {
-        Some(AbstainReason::NothingFound) | None => "nothing in them is about this",
-        Some(AbstainReason::LowConfidence) => "no section is near enough to the question",
-        Some(AbstainReason::Declined) => "the nearest sections don't answer the question",
-        Some(AbstainReason::Unsupported) => {
-            "what the LLM wrote could not be found in the nearest sections"
-        }
-    };
+    let why = AbstainReason::in_words(answer.abstain_reason);
     let mut text = format!("{ABSTAINED} ({why}).");
     if !answer.passages.is_empty() {
         text.push_str("\n\nNearest sections:\n");
