@@ -61,7 +61,7 @@ fn filled() -> Wellread {
                   canary</a>.</p><svg onload='owned=1'></svg><iframe src='http://evil.invalid/'></iframe>";
     let items = [
         item(1, "Timetables 🚢", ferry),
-        item(2, "Canary &lt;img src=x onerror=owned=1&gt;", canary),
+        item(2, "Canary &amp;lt;img src=x onerror=owned=1&amp;gt;", canary),
         "<item><guid>c3</guid><link>javascript:owned=1</link><title>A canary's link</title>\
          <description>The canary of the link sings in no harbour at all, and never will.</description>\
          </item>"

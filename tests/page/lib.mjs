@@ -44,8 +44,9 @@ export async function on(name, options, steps) {
 export async function ask(page, question, mode = 'quotes') {
   await page.locator(`input[name=mode][value=${mode}]`).check({ force: true });
   await page.fill('#q', question);
+  const before = await page.locator('.turn').count();
   await page.press('#q', 'Enter');
-  const turn = page.locator('.turn').last();
+  const turn = page.locator('.turn').nth(before);
   await turn.locator('.foot, .hits, .notice').first().waitFor({ timeout: 120_000 });
   return turn;
 }

@@ -211,7 +211,11 @@ fn said(answer: &Answer) -> Said {
             let evidence = sentence.evidence.iter().find(|evidence| evidence.n == *n);
             source(*n, evidence.map(|evidence| &evidence.range))
         });
-        sentences.push(Sentence { is_item, text: sentence.text.clone(), cites: cites.collect() });
+        let text = match sentence.text.strip_prefix("- ") {
+            Some(item) => format!("• {item}"),
+            None => sentence.text.clone(),
+        };
+        sentences.push(Sentence { is_item, text, cites: cites.collect() });
     }
     Said {
         is_answered: answer.status == AnswerStatus::Answered,

@@ -12,13 +12,14 @@ mod view;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::api::status_of;
 use crate::api::{ErrorShape, FilterWords};
 use crate::base::error::{Error, ErrorKind};
 
@@ -61,13 +62,7 @@ struct Failure(HeaderMap, Error);
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Failure(headers, error) = self;
-        let status = match error.kind() {
-            ErrorKind::Usage | ErrorKind::TooLong => StatusCode::BAD_REQUEST,
-            ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            ErrorKind::Locked | ErrorKind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        view::error(&headers, status, &ErrorShape::new(&error).error)
+        view::error(&headers, status_of(error.kind()), &ErrorShape::new(&error).error)
     }
 }
 

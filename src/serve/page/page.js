@@ -115,7 +115,7 @@ const cards = (() => {
       cited && make('p', { class: 'excerpt', dir: 'auto' }, before, make('mark', {}, cited), after));
     card.addEventListener('pointerenter', () => clearTimeout(timer));
     card.addEventListener('pointerleave', soon);
-    document.body.append(card);
+    document.querySelector('main').append(card);
     link.setAttribute('aria-describedby', 'card');
     const at = link.getBoundingClientRect();
     const size = card.getBoundingClientRect();
@@ -363,7 +363,7 @@ class Turn {
       const found = evidence.find((one) => one.n === n);
       return citation(n, found && [found.range.start, found.range.end], this.passages);
     });
-    this.answer.append(gap, make('span', { class: 'sentence' }, text, cites));
+    this.answer.append(gap, make('span', { class: 'sentence' }, text.replace(/^- /, '• '), cites));
     this.answer.hidden = false;
     this.before = text;
     this.said += 1;
@@ -477,6 +477,7 @@ class Turn {
           }
         });
         box.append(form);
+        form.scrollIntoView({ block: 'nearest' });
       });
       return button;
     });

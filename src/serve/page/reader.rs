@@ -52,7 +52,7 @@ pub(super) struct Heading {
 pub(super) fn write(document: &Document, mark: Option<&Mark>) -> Written {
     let mark = mark
         .filter(|mark| !mark.range.is_empty() && document.text.get(mark.range.clone()).is_some());
-    let mut writer = Writer { document, mark, ..Writer::new(document) };
+    let mut writer = Writer::new(document, mark);
     let mut blocks = document.blocks.iter().peekable();
     for (at, section) in document.sections.iter().enumerate() {
         writer.headings(&section.heading_path);
@@ -62,7 +62,7 @@ pub(super) fn write(document: &Document, mark: Option<&Mark>) -> Written {
         }
         writer.close();
     }
-    Written { is_marked: writer.marked, ..writer.written }
+    writer.written
 }
 
 /// Text as HTML, with no character in it that a browser obeys.
@@ -92,7 +92,6 @@ struct Writer<'a> {
     document: &'a Document,
     mark: Option<&'a Mark>,
     written: Written,
-    marked: bool,
     group: Group,
     /// Lists that are open, each with an open item, outermost first; whether they are numbered.
     lists: Vec<bool>,
@@ -101,12 +100,11 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(document: &'a Document) -> Writer<'a> {
+    fn new(document: &'a Document, mark: Option<&'a Mark>) -> Writer<'a> {
         Writer {
             document,
-            mark: None,
+            mark,
             written: Written::default(),
-            marked: false,
             group: Group::None,
             lists: Vec::new(),
             path: &[],
@@ -178,10 +176,10 @@ impl<'a> Writer<'a> {
 
     /// The place that a link to what is marked leads to, once.
     fn target(&mut self) {
-        if !self.marked {
+        if !self.written.is_marked {
             self.raw(" id=\"cited\" tabindex=\"-1\"");
         }
-        self.marked = true;
+        self.written.is_marked = true;
     }
 
     /// A piece of the document's text.
@@ -285,7 +283,7 @@ impl<'a> Writer<'a> {
         self.close_lists(depth + 1);
         if self.lists.len() == depth + 1 {
             if self.lists[depth] == number.is_some() {
-                self.raw("</li>\n");
+                self.raw("</li>");
             } else {
                 self.close_lists(depth);
             }
@@ -293,7 +291,7 @@ impl<'a> Writer<'a> {
         while self.lists.len() <= depth {
             let is_last = self.lists.len() == depth;
             let is_numbered = is_last && number.is_some();
-            self.raw(if is_numbered { "<ol>\n" } else { "<ul>\n" });
+            self.raw(if is_numbered { "<ol>" } else { "<ul>" });
             self.lists.push(is_numbered);
             self.raw(if is_last { "" } else { "<li class=\"bare\">" });
         }
@@ -305,7 +303,7 @@ impl<'a> Writer<'a> {
     fn close_lists(&mut self, depth: usize) {
         while self.lists.len() > depth {
             let is_numbered = self.lists.pop() == Some(true);
-            self.raw(if is_numbered { "</li></ol>\n" } else { "</li></ul>\n" });
+            self.raw(if is_numbered { "</li></ol>" } else { "</li></ul>" });
         }
     }
 
@@ -314,7 +312,8 @@ impl<'a> Writer<'a> {
         match self.group {
             Group::Table(_) => self.raw("</table></div>\n"),
             Group::Quote => self.raw("</blockquote>\n"),
-            Group::List(_) | Group::None => {}
+            Group::List(_) => self.raw("\n"),
+            Group::None => {}
         }
         self.group = Group::None;
     }
@@ -431,7 +430,6 @@ mod tests {
                     _ => words(text),
                 }
             }).collect();
-            let body = scraper::Selector::parse("p, li, td, th, pre").unwrap();
             let mut said = String::new();
             for node in parsed.tree.nodes() {
                 if let scraper::Node::Text(text) = node.value() {
@@ -447,7 +445,6 @@ mod tests {
             let opened = written.html.matches("<mark").count();
             prop_assert_eq!(opened, written.html.matches("</mark>").count());
             prop_assert_eq!(written.is_marked, opened > 0);
-            let _ = body;
         }
     }
 }
