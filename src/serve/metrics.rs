@@ -18,7 +18,7 @@ const BOUNDS: [f64; 14] =
     [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// Paths that are counted each by itself; all others are one.
-const ROUTES: [&str; 20] = [
+const ROUTES: [&str; 22] = [
     "/",
     "/api/articles",
     "/api/articles/{id}",
@@ -33,6 +33,8 @@ const ROUTES: [&str; 20] = [
     "/article/{id}",
     "/articles",
     "/health",
+    "/local/ask",
+    "/local/search",
     "/mcp",
     "/metrics",
     "/status",

@@ -104,6 +104,17 @@ pub fn router(state: &State) -> Router {
         .layer(from_fn_with_state(State::clone(state), metrics::count))
 }
 
+/// All routes for the socket of the data folder, which only its owner can reach, and those that are
+/// for it alone.
+#[cfg(unix)]
+fn local_router(state: &State) -> Router {
+    routes(state)
+        .merge(local::router(state))
+        .layer(from_fn_with_state(State::clone(state), guard::take_body))
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(State::clone(state), metrics::count))
+}
+
 /// All routes, with nobody before them.
 fn routes(state: &State) -> Router {
     Router::new()

@@ -14,9 +14,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::io::Patient;
-#[cfg(unix)]
-use super::local;
 use super::{State, router, syncing};
+#[cfg(unix)]
+use super::{local, local_router};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{Cancel, Event, Warning, Watch};
 use crate::engine::settings::ServeOptions;
@@ -102,7 +102,7 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel, ready: impl FnOnce()) -
         #[cfg(unix)]
         match local::Socket::in_folder(&state.kb.places().data) {
             Ok(socket) => {
-                let router = local::router(state);
+                let router = local_router(state);
                 let stopping = stopping.clone();
                 connections.spawn(accept(Door::Unix(socket), router, options.clone(), stopping));
             }
