@@ -159,10 +159,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_link_or_hides_the_mark_after_it(text in "[-a!\\[\\]()<>:/\\\\`&;#.w\n]{0,30}") {
-            let markdown = format!("{} [1](https://own.example/)", escaped(&text));
+        fn no_text_makes_a_link_or_hides_a_mark(
+            text in "[-a!\\[\\]()<>:/\\\\`&;#.w\n]{0,30}",
+            after in "[a!\\[\\]()<>:/\\\\`]{0,9}",
+        ) {
+            let own = "https://own.example/";
+            let (text, after) = (escaped(&text), escaped(&after));
+            let markdown = format!("{text} [1]({own}) {after} [2]({own})");
             let (_, links) = shown(&markdown);
-            prop_assert_eq!(links, vec!["https://own.example/".to_owned()], "{}", markdown);
+            prop_assert_eq!(links, vec![own.to_owned(); 2], "{}", markdown);
         }
     }
 }
