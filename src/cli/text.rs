@@ -112,14 +112,7 @@ fn numbered(pen: Pen, passage: &Passage) -> String {
 
 /// What is said when the articles don't answer: why, and the nearest sections to read.
 pub fn abstention(pen: Pen, answer: &Answer) -> String {
-    let why = match answer.abstain_reason {
-        Some(AbstainReason::NothingFound) | None => "nothing in them is about this",
-        Some(AbstainReason::LowConfidence) => "no section is near enough to the question",
-        Some(AbstainReason::Declined) => "the nearest sections don't answer the question",
-        Some(AbstainReason::Unsupported) => {
-            "what the LLM wrote could not be found in the nearest sections"
-        }
-    };
+    let why = why_abstained(answer);
     let mut out = format!("{} ({why}).\n", pen.paint(styles::TITLE, "The articles don't say"));
     if !answer.passages.is_empty() {
         out.push_str("\nNearest sections:\n");
@@ -128,6 +121,18 @@ pub fn abstention(pen: Pen, answer: &Answer) -> String {
         }
     }
     out
+}
+
+/// Why the articles don't answer, in words.
+pub(super) fn why_abstained(answer: &Answer) -> &'static str {
+    match answer.abstain_reason {
+        Some(AbstainReason::NothingFound) | None => "nothing in them is about this",
+        Some(AbstainReason::LowConfidence) => "no section is near enough to the question",
+        Some(AbstainReason::Declined) => "the nearest sections don't answer the question",
+        Some(AbstainReason::Unsupported) => {
+            "what the LLM wrote could not be found in the nearest sections"
+        }
+    }
 }
 
 /// What `--explain` adds: the passages as the LLM had them, what was dropped and why, and figures.

@@ -7,6 +7,7 @@ pub mod canaries;
 pub mod claims;
 pub mod compare;
 pub mod facts;
+pub mod feedback;
 pub mod gold;
 pub mod judge;
 pub mod metrics;

@@ -3,9 +3,11 @@
 
 mod answers;
 mod bad_input;
+mod cite;
 mod contract;
 mod engine;
 mod eval;
+mod feedback;
 mod generations;
 mod index;
 mod levels;

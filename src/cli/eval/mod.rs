@@ -1,4 +1,4 @@
-//! `eval run | check | compare | judge | calibrate | canaries | claims | list | show | import | generate`.
+//! `eval run | check | compare | judge | calibrate | canaries | claims | from-feedback | list | show | import | generate`.
 
 mod canaries;
 mod claims;
@@ -38,6 +38,7 @@ pub(super) fn run(app: &App<'_>, command: &EvalCommand) -> Result<Outcome> {
         }
         EvalCommand::Generate(args) => sets::generate(app, args),
         EvalCommand::Canaries(args) => canaries::run(app, args),
+        EvalCommand::FromFeedback(args) => sets::from_feedback(app, args),
         EvalCommand::Claims(args) => claims::run(app, args),
         EvalCommand::Calibrate(args) => runs::calibrate(app, args),
     }
