@@ -73,7 +73,7 @@ impl Count {
 
 /// What passages say of a sentence: all of it must stand there, for nothing was asked.
 pub fn judge(said: &str, passages: &[Passage], options: SupportOptions) -> Verdict {
-    match Checker::new(passages, "", options).check(said) {
+    match Checker::alone(passages, options).check(said) {
         Support::Supported { evidence } => Verdict::Supported(evidence),
         Support::Unsure { evidence } => Verdict::Unsure(evidence),
         Support::Unsupported { missing: Missing::Content } | Support::Declines => Verdict::NoClaim,

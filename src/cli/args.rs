@@ -88,10 +88,8 @@ pub enum Command {
     )]
     Cite(Cite),
     /// Say what you think of an answer
-    #[command(
-        after_help = "Examples:\n  wellread feedback good\n  wellread feedback bad 12 --note \"names the wrong boat\""
-    )]
-    Feedback(Feedback),
+    #[command(subcommand)]
+    Feedback(FeedbackCommand),
     /// Add sources and read them
     #[command(
         after_help = "Examples:\n  wellread add https://blog.example/feed.xml\n  wellread add notes/ saved-page.html export.xml"
@@ -221,16 +219,42 @@ pub struct Cite {
     pub filter: FilterArgs,
 }
 
-/// `feedback`.
+/// `feedback …`.
+#[derive(Debug, Subcommand)]
+pub enum FeedbackCommand {
+    /// An answer is right and of use
+    #[command(after_help = "Examples:\n  wellread feedback good\n  wellread feedback good 12")]
+    Good(Feedback),
+    /// An answer is not
+    #[command(
+        after_help = "Examples:\n  wellread feedback bad\n  wellread feedback bad 12 --note \"names the wrong boat\""
+    )]
+    Bad(Feedback),
+    /// List what was said of answers
+    #[command(after_help = "Example:\n  wellread feedback list --json")]
+    List,
+}
+
+/// `feedback good` and `feedback bad`.
 #[derive(Args, Debug)]
 pub struct Feedback {
-    /// good or bad
-    pub verdict: String,
-    /// The answer's number; the last one if none is given
+    /// The answer's number (`id` in --json); the last one if none is given
     pub id: Option<i64>,
     /// What is good or bad of it
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// As text, sentence by sentence as they come.
+    #[default]
+    Text,
+    /// As Markdown, with links to the articles.
+    Markdown,
+    /// As one JSON object.
+    Json,
 }
 
 /// `ask`.
@@ -253,6 +277,9 @@ pub struct Ask {
     /// Seed, for temperatures above 0
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// How to print the answer; --json is --format json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
     /// Show the sentences that answer best, word for word, and ask no LLM
     #[arg(long, conflicts_with_all = ["model", "max_tokens", "temperature", "seed"])]
     pub quotes: bool,
@@ -449,6 +476,11 @@ pub enum EvalCommand {
         after_help = "Example:\n  wellread eval run set.jsonl --set answer.caution=off\n  wellread eval calibrate RUN RUN\n\nEach run is also judged by a fit on the others; what is shipped is fitted in this way."
     )]
     Calibrate(EvalCalibrate),
+    /// Make questions from the answers that `feedback` calls good or bad
+    #[command(
+        after_help = "Examples:\n  wellread eval from-feedback -o mine.jsonl\n  wellread eval check mine.jsonl\n\nThose of type \"bad\" are for you to complete: their gold is what was shown, and may be wrong."
+    )]
+    FromFeedback(EvalFromFeedback),
     /// List runs
     #[command(after_help = "Example:\n  wellread eval list")]
     List,
@@ -505,6 +537,14 @@ pub struct EvalCheck {
     /// Which articles.
     #[command(flatten)]
     pub filter: FilterArgs,
+}
+
+/// `eval from-feedback`.
+#[derive(Args, Debug)]
+pub struct EvalFromFeedback {
+    /// The file that is written; standard output if none is named
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<std::path::PathBuf>,
 }
 
 /// `eval claims`.

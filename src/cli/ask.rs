@@ -4,11 +4,11 @@ use std::io::Read;
 
 use super::Outcome;
 use super::app::{App, as_text, filter, given, piped, sources_of};
-use super::args::{Ask, Search};
+use super::args::{Ask, Format, Search};
 use super::chat::{Session, answer_lines};
-use super::{server, text};
+use super::{markdown, server, text};
 use crate::answer::{self, AnswerSentence, AnswerStatus, Said};
-use crate::api::{AnswerShape, SearchShape};
+use crate::api::{self, AnswerShape, SearchShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::Question;
 use crate::retrieve::{MAX_QUESTION_BYTES, check_question};
@@ -33,9 +33,21 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
     let asked = check_question(&asked)?;
     let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
     let question = Question { text: asked, filter: &filter, sources: &sources };
+    let format = match (app.json, args.format) {
+        (true, Format::Markdown) => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "--json and --format markdown exclude each other",
+            )
+            .hint("leave one of them out"));
+        }
+        (true, _) => Format::Json,
+        (false, format) => format,
+    };
+    let streams = format == Format::Text;
     let mut before: Option<AnswerSentence> = None;
     let mut show = |sentence: &AnswerSentence| {
-        if app.json {
+        if !streams {
             return Ok(());
         }
         let separator = answer::separator(before.as_ref(), sentence);
@@ -54,7 +66,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
             }
             // Something to read while the LLM reads.
             Said::Quotes(quotes) => {
-                if !app.json {
+                if format != Format::Json {
                     text::quotes(quotes, &passages).iter().for_each(|line| app.ui.status(line));
                 }
                 Ok(())
@@ -84,9 +96,16 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
         app.ui.result("\n")?;
     }
     let answer = outcome?;
-    if app.json {
+    // An answer is not lost because it can't be kept.
+    let id = api::keep(app.kb()?, None, asked, &answer).unwrap_or_else(|error| {
+        app.ui.warning(&format!("the answer was not kept: {}", error.chain()));
+        None
+    });
+    if format == Format::Json {
         let model = &app.kb()?.config().models.generator;
-        app.ui.json(&AnswerShape::new(asked, model, &answer))?;
+        app.ui.json(&AnswerShape { id, ..AnswerShape::new(asked, model, &answer) })?;
+    } else if format == Format::Markdown {
+        app.ui.result(&app.ui.pen.safe(&markdown::answer(&answer)))?;
     } else {
         let pen = app.ui.pen;
         let mut rest = match answer.status {

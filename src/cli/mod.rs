@@ -11,6 +11,7 @@ mod embed;
 mod eval;
 mod feedback;
 mod index;
+mod markdown;
 mod mcp;
 mod models;
 mod serve;
@@ -126,7 +127,7 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
         Command::Serve(args) => serve::run(&app, &args),
         Command::Mcp(args) => mcp::run(&app, &args),
         Command::Cite(args) => cite::run(&app, &args),
-        Command::Feedback(args) => feedback::run(&app, &args),
+        Command::Feedback(command) => feedback::run(&app, &command),
         Command::Add(args) => sources::add(&app, &args),
         Command::Sources => sources::list(&app),
         Command::Sync(args) => sources::sync(&app, &args),

@@ -123,6 +123,7 @@ pub fn questions(queries: &str, qrels: &str) -> Result<Vec<Question>> {
                 facts: Vec::new(),
                 any: if answerable { any } else { Vec::new() },
                 split: None,
+                note: None,
                 generated: false,
             })
         })

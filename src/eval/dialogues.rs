@@ -86,6 +86,7 @@ pub fn as_set(dialogues: &[Dialogue]) -> QuestionSet {
                 any: Vec::new(),
                 split: None,
                 generated: false,
+                note: None,
             };
             questions.push((line + 1, question));
         }

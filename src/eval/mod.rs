@@ -8,6 +8,7 @@ pub mod claims;
 pub mod compare;
 pub mod dialogues;
 pub mod facts;
+pub mod feedback;
 pub mod gold;
 pub mod judge;
 pub mod metrics;

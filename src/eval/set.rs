@@ -36,6 +36,9 @@ pub struct Question {
     /// `dev` for tuning, `test` for the last word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
+    /// What a person has to know of it, or to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Made by `eval generate`, not by a person.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generated: bool,
@@ -166,6 +169,7 @@ impl Question {
             facts: Vec::new(),
             any: Vec::new(),
             split: None,
+            note: None,
             generated: true,
         }
     }

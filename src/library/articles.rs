@@ -205,6 +205,20 @@ impl Library {
         })
     }
 
+    /// The GUID under which a source has an article; `None` if none gives one.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn guid_of(&self, article: &ArticleId) -> Result<Option<String>> {
+        self.read("cannot be read (articles)", |tx| {
+            tx.prepare_cached(
+                "SELECT guid FROM memberships WHERE article_id = ?1 AND guid IS NOT NULL ORDER BY seq",
+            )?
+            .query_row([&article.0], |row| row.get(0))
+            .optional()
+        })
+    }
+
     /// The article that any source carries under a GUID.
     ///
     /// # Errors

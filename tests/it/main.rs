@@ -4,10 +4,12 @@
 mod answers;
 mod bad_input;
 mod chat;
+mod cite;
 mod clients;
 mod contract;
 mod engine;
 mod eval;
+mod feedback;
 mod generations;
 mod index;
 mod levels;

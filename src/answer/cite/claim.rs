@@ -221,6 +221,82 @@ fn figures_in_words(text: &str) -> Vec<(Figure, String)> {
     found
 }
 
+/// The days of months that a text gives as ordinals (`the fourteenth of June`, `June 14th`).
+pub(super) fn days(text: &str) -> Vec<(Figure, String)> {
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let words: Vec<String> = words(text).map(|word| word.to_lowercase()).collect();
+    let is_month = |at: usize| words.get(at).is_some_and(|word| MONTHS.contains(&word.as_str()));
+    let each = ordinals_at(&words).into_iter();
+    each.filter(|(start, end, _)| {
+        let is_of = words.get(*end).is_some_and(|word| word == "of") && is_month(end + 1);
+        let follows = start.checked_sub(1).is_some_and(is_month);
+        is_of || follows || is_month(*end)
+    })
+    .map(|(start, end, figure)| (figure, words[start..end].join("-")))
+    .collect()
+}
+
+/// The figures that a text gives as ordinals in words, `first` to `thirty-first`.
+pub(super) fn ordinals(text: &str) -> Vec<Figure> {
+    let words: Vec<String> = words(text).map(|word| word.to_lowercase()).collect();
+    ordinals_at(&words).into_iter().map(|(.., figure)| figure).collect()
+}
+
+/// Each ordinal with the first of its words and the one behind it.
+fn ordinals_at(words: &[String]) -> Vec<(usize, usize, Figure)> {
+    const ORDINALS: [&str; 20] = [
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "fifth",
+        "sixth",
+        "seventh",
+        "eighth",
+        "ninth",
+        "tenth",
+        "eleventh",
+        "twelfth",
+        "thirteenth",
+        "fourteenth",
+        "fifteenth",
+        "sixteenth",
+        "seventeenth",
+        "eighteenth",
+        "nineteenth",
+        "twentieth",
+    ];
+    let mut found = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let value = match word.as_str() {
+            "thirtieth" => Some(30),
+            word => ORDINALS.iter().position(|name| *name == word).map(|n| n + 1),
+        };
+        let Some(value) = value else { continue };
+        let tens = match at.checked_sub(1).and_then(|before| words.get(before)) {
+            Some(before) if value < 10 && before == "twenty" => 20,
+            Some(before) if value < 10 && before == "thirty" => 30,
+            _ => 0,
+        };
+        let start = at - usize::from(tens > 0);
+        found.push((start, at + 1, Figure { value: (value + tens).to_string(), unit: None }));
+    }
+    found
+}
+
 fn second_is_letter(text: &str) -> bool {
     text.chars().nth(1).is_some_and(char::is_alphanumeric)
 }

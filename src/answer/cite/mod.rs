@@ -5,6 +5,7 @@
 //! turn a negation round. Where the words don't tell, it says so, and the LLM is asked. It doesn't
 //! prove entailment; it makes invented figures, names and sources visible.
 
+mod alone;
 mod claim;
 mod decline;
 mod stream;
@@ -16,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::retrieve::Passage;
+use alone::Doubt;
 pub use claim::list_item;
 use claim::{
-    Figure, figures, is_negation, name_key, names, names_the_text, negated_terms, terms,
+    Figure, figures, is_negation, name_key, names, names_the_text, negated_terms, ordinals, terms,
     without_conditions, words,
 };
 use decline::declines;
@@ -105,11 +107,15 @@ pub struct Checker<'a> {
     /// What the question says.
     asked: Claim,
     options: SupportOptions,
+    /// The names in the passages, if sentences stand alone: were not written to answer a question.
+    alone: Option<HashSet<String>>,
 }
 
 struct Prepared<'a> {
     n: usize,
     offset: usize,
+    /// Title, headings, authors and date.
+    about: String,
     figures: HashSet<Figure>,
     names: HashSet<String>,
     context: HashSet<u32>,
@@ -131,7 +137,15 @@ impl<'a> Checker<'a> {
             passages: passages.iter().map(prepare).collect(),
             asked: Claim::new(question),
             options,
+            alone: None,
         }
+    }
+
+    /// Prepares passages for sentences that nobody asked for: all that one says must stand in one
+    /// place, its figures and names too, and what else that place says may not speak against it.
+    pub fn alone(passages: &'a [Passage], options: SupportOptions) -> Checker<'a> {
+        let texts = passages.iter().flat_map(|passage| names(&everything(passage)));
+        Checker { alone: Some(texts.collect()), ..Checker::new(passages, "", options) }
     }
 
     /// Whether a sentence has a content word of the question.
@@ -146,14 +160,22 @@ impl<'a> Checker<'a> {
         if declines(&plain) {
             return Support::Declines;
         }
-        let claim = Claim::new(list_item(&plain).unwrap_or(&plain));
+        let plain = list_item(&plain).unwrap_or(&plain);
+        let mut claim = Claim::new(plain);
+        if self.alone.is_some() {
+            claim.figures.extend(claim::days(plain));
+        }
         if claim.terms.is_empty() {
             return Support::Unsupported { missing: Missing::Content };
         }
         let (mut found, mut unsure): (Vec<Evidence>, Vec<Evidence>) = Default::default();
         let mut nearest: Option<(f32, Missing)> = None;
         for passage in &self.passages {
-            match passage.supports(&claim, &self.asked, self.options.coverage) {
+            let mut finding = passage.supports(&claim, &self.asked, self.options.coverage);
+            if let Some(proper) = &self.alone {
+                finding = passage.alone(plain, &claim, finding, proper);
+            }
+            match finding {
                 Finding::Holds(evidence) => found.push(evidence),
                 Finding::Unsure(evidence) => unsure.push(evidence),
                 Finding::Fails(coverage, missing) => {
@@ -280,6 +302,51 @@ impl Prepared<'_> {
         }
     }
 
+    /// What is left of a finding where nothing was asked.
+    fn alone(
+        &self,
+        text: &str,
+        claim: &Claim,
+        finding: Finding,
+        proper: &HashSet<String>,
+    ) -> Finding {
+        match finding {
+            Finding::Holds(evidence) => {
+                let at = |byte: usize| self.offset + byte;
+                let window: Vec<&PreparedSentence<'_>> = self
+                    .sentences
+                    .iter()
+                    .filter(|sentence| {
+                        evidence.range.start <= at(sentence.range.start)
+                            && at(sentence.range.end) <= evidence.range.end
+                    })
+                    .collect();
+                match alone::doubt(text, claim, self, &window, evidence.coverage, proper) {
+                    None => Finding::Holds(evidence),
+                    Some(Doubt::Unsure) => Finding::Unsure(evidence),
+                    Some(Doubt::Fails(missing)) => Finding::Fails(evidence.coverage, missing),
+                }
+            }
+            // What is denied nowhere is not said to be otherwise.
+            Finding::Fails(coverage, Missing::Negation) if claim.negates => {
+                match self.best(&claim.terms, |_| true) {
+                    Some((_, [first, .., last])) => Finding::Unsure(Evidence {
+                        n: self.n,
+                        range: self.offset + first.range.start..self.offset + last.range.end,
+                        coverage,
+                    }),
+                    Some((_, [only])) => Finding::Unsure(Evidence {
+                        n: self.n,
+                        range: self.offset + only.range.start..self.offset + only.range.end,
+                        coverage,
+                    }),
+                    _ => Finding::Fails(coverage, Missing::Words),
+                }
+            }
+            other => other,
+        }
+    }
+
     /// The neighbouring sentences that have most of some content words, of those that may be
     /// meant, with the share that they have.
     fn best(
@@ -343,14 +410,18 @@ fn contradicts(claim: &Claim, window: &[PreparedSentence<'_>]) -> bool {
 
 /// Title, headings, authors, date and text of a passage.
 pub(super) fn everything(passage: &Passage) -> String {
+    format!("{} {}", about(passage), passage.text)
+}
+
+/// Title, headings, authors and date of a passage.
+fn about(passage: &Passage) -> String {
     let date = passage.article.published.map(|at| at.strftime("%Y-%m-%d %B").to_string());
     format!(
-        "{} {} {} {} {}",
+        "{} {} {} {}",
         passage.article.title,
         passage.heading_path.join(" "),
         passage.article.authors.join(" "),
         date.unwrap_or_default(),
-        passage.text
     )
 }
 
@@ -373,6 +444,20 @@ pub(super) fn adds_figure(text: &str, question: &str) -> bool {
     figures(text).iter().any(|(figure, _)| asked.iter().all(|(other, _)| other != figure))
 }
 
+/// What a text says beyond a question that a right answer has to say too: its figures as they are
+/// written, and its names, those without their endings and with `*` there.
+pub fn particulars(text: &str, question: &str) -> Vec<String> {
+    let asked = figures(question);
+    let mut found: Vec<String> = figures(text)
+        .into_iter()
+        .filter(|(figure, _)| asked.iter().all(|(other, _)| other != figure))
+        .map(|(_, shown)| shown)
+        .collect();
+    let known = name_keys(question);
+    found.extend(names(text).into_iter().filter(|name| !known.contains(name)).map(|n| n + "*"));
+    found
+}
+
 /// The names in a question, in the form in which they are compared.
 pub(super) fn asked_names(question: &str) -> Vec<String> {
     names(question).into_iter().filter(|name| !names_the_text(name)).collect()
@@ -386,6 +471,9 @@ pub(super) fn name_keys(text: &str) -> HashSet<String> {
 fn prepare(passage: &Passage) -> Prepared<'_> {
     let context = format!("{} {}", passage.article.title, passage.heading_path.join(" "));
     let all = everything(passage);
+    let mut figures: HashSet<Figure> =
+        figures(&all).into_iter().map(|(figure, _)| figure).collect();
+    figures.extend(ordinals(&all));
     let mut at = 0;
     let sentences = passage
         .text
@@ -400,7 +488,8 @@ fn prepare(passage: &Passage) -> Prepared<'_> {
     Prepared {
         n: passage.n,
         offset: passage.range.start,
-        figures: figures(&all).into_iter().map(|(figure, _)| figure).collect(),
+        about: about(passage),
+        figures,
         names: name_keys(&all),
         denies: words(&context).any(|word| is_negation(&word)),
         context: terms(&context),

@@ -240,3 +240,33 @@ proptest! {
         prop_assert_eq!(squeeze(&found.join(" ")), squeeze(&text));
     }
 }
+
+/// What is said of a sentence that was not written to answer anything.
+fn alone(text: &str, sentence: &str) -> Support {
+    let passages = [passage(1, text)];
+    Checker::alone(&passages, SupportOptions::default()).check(sentence)
+}
+
+#[test]
+fn a_sentence_that_stands_alone_is_held_to_more() {
+    let text = "Six people carried her by the laths and not by the sheer. On the fourteenth of June \
+                she was launched with four cakes. The hole is drilled smaller than the nail. Torunn \
+                brought soup, and so did Sigrid. Haugen sells larch.";
+    let holds = |said: &str| matches!(alone(text, said), Support::Supported { .. });
+    let is_unsure = |said: &str| matches!(alone(text, said), Support::Unsure { .. });
+    assert!(holds("Six people carried her by the laths."));
+    assert!(holds("She was launched on 14 June with four cakes."));
+    assert!(holds("Torunn brought soup."));
+    // Another figure of the same thing, and another day.
+    assert_eq!(
+        alone(text, "Four people carried her by the laths."),
+        Support::Unsupported { missing: Missing::Figure("Four".into()) }
+    );
+    assert!(!holds("She was launched on the fifteenth of June with four cakes."));
+    // A name from elsewhere, what is denied there, an opposite.
+    assert!(is_unsure("Haugen brought soup."), "{:?}", alone(text, "Haugen brought soup."));
+    assert!(!holds("People carried her by the sheer."));
+    assert!(is_unsure("The hole is drilled wider than the nail."));
+    // What stands there word for word.
+    assert!(holds("Six people carried her by the laths and not by the sheer."));
+}

@@ -161,8 +161,13 @@ fn blocks(draft: &str) -> Vec<Block> {
                 block.pieces.retain(|(start, _)| *start < link);
             }
             _ if images > 0 => {}
-            Event::Text(text) | Event::Code(text) => block.push(&text, range),
-            Event::Html(text) => block.push(&text, range),
+            // Without its backquotes.
+            Event::Code(text) => {
+                let at = draft[range.clone()].find(&*text);
+                let inside = at.map(|at| range.start + at..range.start + at + text.len());
+                block.push(&text, inside.unwrap_or(range));
+            }
+            Event::Text(text) | Event::Html(text) => block.push(&text, range),
             Event::SoftBreak | Event::HardBreak => block.push("\n", range),
             _ => {}
         }
@@ -229,7 +234,14 @@ fn said(blocks: &[Block]) -> Vec<Sentence> {
             if !leans(&says) {
                 before.clone_from(&says);
             }
-            found.push(Sentence { range: block.place(&range), says, search });
+            let mut range = block.place(&range);
+            let end = found.last().map_or(0, |last| last.range.end);
+            range.start = range.start.max(end);
+            if range.is_empty() {
+                // Both stand in one piece that can't be parted.
+                continue;
+            }
+            found.push(Sentence { range, says, search });
         }
     }
     found

@@ -1,5 +1,5 @@
-//! `eval run | check | compare | judge | calibrate | canaries | claims | dialogues | list | show |
-//! import | generate`.
+//! `eval run | check | compare | judge | calibrate | canaries | claims | dialogues | from-feedback |
+//! list | show | import | generate`.
 
 mod canaries;
 mod claims;
@@ -40,6 +40,7 @@ pub(super) fn run(app: &App<'_>, command: &EvalCommand) -> Result<Outcome> {
         }
         EvalCommand::Generate(args) => sets::generate(app, args),
         EvalCommand::Canaries(args) => canaries::run(app, args),
+        EvalCommand::FromFeedback(args) => sets::from_feedback(app, args),
         EvalCommand::Claims(args) => claims::run(app, args),
         EvalCommand::Dialogues(args) => dialogues::run(app, args),
         EvalCommand::Calibrate(args) => runs::calibrate(app, args),

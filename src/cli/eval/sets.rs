@@ -1,4 +1,4 @@
-//! `eval check | import | generate`: what is done with question sets.
+//! `eval check | import | generate | from-feedback`: what is done with question sets.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use super::super::Outcome;
 use super::super::app::{App, filter, sources_of};
 use super::{bench_of, read_set, read_text, refuse};
 use crate::api::json;
-use crate::base::SourceId;
-use crate::base::error::Result;
-use crate::cli::args::{EvalCheck, EvalGenerate};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{ArticleId, SourceId, files};
+use crate::cli::args::{EvalCheck, EvalFromFeedback, EvalGenerate};
 use crate::eval::set::Question;
-use crate::eval::{beir, gold};
-use crate::library::{Found, Item};
+use crate::eval::{beir, feedback, gold};
+use crate::library::{Found, Item, Verdict};
 use crate::source::fetch::{Cursor, IMPORTED, SourceKind};
 
 pub(super) fn check(app: &App<'_>, args: &EvalCheck) -> Result<Outcome> {
@@ -113,4 +113,26 @@ pub(super) fn generate(app: &App<'_>, args: &EvalGenerate) -> Result<Outcome> {
         app.ui.warning("nothing to make questions from: no article has a link and a title");
     }
     write_questions(app, &questions)
+}
+
+/// Makes questions from the answers that were called good or bad.
+pub(super) fn from_feedback(app: &App<'_>, args: &EvalFromFeedback) -> Result<Outcome> {
+    let library = app.kb()?.filled_library()?;
+    let all = library.feedback()?;
+    if all.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, "no answer has been called good or bad yet")
+            .hint("ask something, then: wellread feedback good"));
+    }
+    let guid = |id: &ArticleId| library.guid_of(id);
+    let questions: Vec<Question> =
+        all.iter().map(|one| feedback::question(one, &guid)).collect::<Result<_>>()?;
+    let Some(path) = &args.output else { return write_questions(app, &questions) };
+    files::write(path, json_lines(&questions)?.as_bytes())?;
+    let open = questions.iter().filter(|question| question.kind == Verdict::Bad.as_str()).count();
+    app.ui.status(&format!(
+        "{} questions in {}, {open} of them to be completed",
+        questions.len(),
+        path.display()
+    ));
+    Ok(Outcome::Done)
 }

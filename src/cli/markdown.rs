@@ -1,0 +1,212 @@
+//! An answer as Markdown: links to the articles, and no other markup that comes from them. Pure.
+
+use std::fmt::Write as _;
+
+use url::Url;
+
+use crate::answer::{AbstainReason, Answer, AnswerSentence, AnswerStatus};
+use crate::base::text::collapse;
+use crate::retrieve::Passage;
+
+/// What a list item of an answer begins with.
+const ITEM: &str = "- ";
+
+/// An answer with its sources under it.
+pub(super) fn answer(answer: &Answer) -> String {
+    let mut out = String::new();
+    if answer.status == AnswerStatus::Abstained {
+        let why = AbstainReason::in_words(answer.abstain_reason);
+        let _ = writeln!(out, "**The articles don't say** ({why}).");
+        if !answer.passages.is_empty() {
+            out.push_str("\nNearest sections:\n\n");
+            for passage in &answer.passages {
+                let _ = writeln!(out, "- {}", source(passage));
+            }
+        }
+        return out;
+    }
+    let mut before: Option<&AnswerSentence> = None;
+    for sentence in &answer.sentences {
+        let item = sentence.text.strip_prefix(ITEM);
+        let was_item = before.is_some_and(|before| before.text.starts_with(ITEM));
+        out.push_str(match (before, item) {
+            (None, _) => "",
+            (Some(_), Some(_)) if was_item => "\n",
+            (Some(_), None) if !was_item => " ",
+            (Some(_), _) => "\n\n",
+        });
+        let begins = before.is_none() || item.is_some() || was_item;
+        if item.is_some() {
+            out.push_str(ITEM);
+        }
+        out.push_str(&escaped(item.unwrap_or(&sentence.text), begins));
+        for n in &sentence.citations {
+            let url = answer.passages.iter().find(|one| one.n == *n).and_then(link);
+            let _ = match url {
+                Some(url) => write!(out, " [\\[{n}\\]]({url})"),
+                None => write!(out, " \\[{n}\\]"),
+            };
+        }
+        before = Some(sentence);
+    }
+    out.push_str("\n\n");
+    if !answer.filters.is_empty() {
+        let _ = writeln!(out, "Filters: {}\n", escaped(&answer.filters, false));
+    }
+    let is_cited = |passage: &&Passage| {
+        answer.sentences.iter().any(|sentence| sentence.citations.contains(&passage.n))
+    };
+    for passage in answer.passages.iter().filter(is_cited) {
+        let _ = writeln!(out, "- \\[{}\\] {}", passage.n, source(passage));
+    }
+    out
+}
+
+/// `[Title › Heading](https://…), 2025-03-04`.
+fn source(passage: &Passage) -> String {
+    let mut name = escaped(&passage.article.title, true);
+    for heading in &passage.heading_path {
+        let _ = write!(name, " › {}", escaped(heading, false));
+    }
+    if let Some(url) = link(passage) {
+        name = format!("[{name}]({url})");
+    }
+    if let Some(at) = passage.article.published {
+        let _ = write!(name, ", {}", at.strftime("%Y-%m-%d"));
+    }
+    name
+}
+
+/// The article's own link, if it leads to the web, as a link's destination can be written.
+fn link(passage: &Passage) -> Option<String> {
+    let url = Url::parse(passage.article.url.as_ref()?).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let mut out = String::new();
+    for character in url.as_str().chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '(' | ')' | '<' | '>' | '[' | ']' | '\\' | '`' | '|' | '*' | '_' => {
+                let _ = write!(out, "%{:02X}", u32::from(character));
+            }
+            other => out.push(other),
+        }
+    }
+    Some(out)
+}
+
+/// Text of which nothing is markup, on one line; `begins` where it stands at a line's beginning.
+fn escaped(text: &str, begins: bool) -> String {
+    let text = collapse(text);
+    let mut out = String::with_capacity(text.len() + 8);
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    for (at, character) in text.char_indices() {
+        let before = &text[..at];
+        let is_mark = matches!(
+            character,
+            '\\' | '`'
+                | '*'
+                | '_'
+                | '['
+                | ']'
+                | '<'
+                | '>'
+                | '#'
+                | '|'
+                | '~'
+                | '!'
+                | '&'
+                | '$'
+                | '^'
+                | '@'
+        );
+        let opens_line = begins
+            && (at == 0 && matches!(character, '-' | '+' | '=' | ':')
+                || at == digits && digits > 0 && matches!(character, '.' | ')'));
+        // Some readers make links of bare addresses.
+        let is_address = character == ':' && text[at..].starts_with("://")
+            || character == '.' && before.to_lowercase().ends_with("www");
+        if is_mark || opens_line || is_address {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+
+    use super::*;
+    use crate::answer::listed;
+    use crate::base::{ArticleId, ArticleMeta, DocumentId, SourceId};
+
+    fn passage(n: usize, url: &str, title: &str) -> Passage {
+        Passage {
+            n,
+            article: ArticleMeta {
+                id: ArticleId("a".into()),
+                source: SourceId("s".into()),
+                other_sources: vec![],
+                url: Some(url.into()),
+                title: title.into(),
+                authors: vec![],
+                published: "2025-03-04T05:06:07Z".parse().ok(),
+                tags: vec![],
+            },
+            revision: 1,
+            document: DocumentId("d".into()),
+            section: 0,
+            heading_path: vec!["# Drying *coats*".into()],
+            range: 0..4,
+            shown: vec![],
+            text: "text".into(),
+            score: 1.0,
+        }
+    }
+
+    fn markdown(lines: &[(&str, usize)], passages: Vec<Passage>) -> String {
+        let lines = lines.iter().map(|(text, n)| ((*text).to_owned(), vec![*n])).collect();
+        answer(&listed(lines, passages, String::new(), 0))
+    }
+
+    #[test]
+    fn sentences_link_to_their_sources() {
+        let passages = vec![passage(1, "https://a.example/p?a=1&b=(2)", "Varnish")];
+        let lines =
+            [("It took two days.", 1), ("- one coat", 1), ("- two coats", 1), ("2. It held.", 1)];
+        let link = "https://a.example/p?a=1&amp;b=%282%29";
+        assert_eq!(
+            markdown(&lines, passages),
+            format!(
+                "It took two days. [\\[1\\]]({link})\n\n- one coat [\\[1\\]]({link})\n\
+                 - two coats [\\[1\\]]({link})\n\n2\\. It held. [\\[1\\]]({link})\n\n\
+                 - \\[1\\] [Varnish › \\# Drying \\*coats\\*]({link}), 2025-03-04\n"
+            )
+        );
+    }
+
+    #[test]
+    fn nothing_of_an_article_is_markup() {
+        let hostile = "![x](https://evil.example/i.png) <img src=https://evil.example> \
+                       [y](javascript:alert(1)) **b** `c` | d | &lt; # e https://evil.example www.evil.example";
+        let mut passages = vec![passage(1, "javascript:alert(1)", hostile)];
+        passages.push(passage(2, "https://a.example/](https://evil.example)", hostile));
+        let text = markdown(&[(hostile, 1), (&format!("- {hostile}"), 2)], passages);
+        let mut shown = String::new();
+        for event in Parser::new_ext(&text, Options::all()) {
+            match event {
+                Event::Start(Tag::Link { dest_url, .. }) => {
+                    assert!(dest_url.starts_with("https://a.example/"), "{dest_url} in {text}");
+                }
+                Event::Text(text) => shown.push_str(&text),
+                Event::Start(Tag::Paragraph | Tag::List(_) | Tag::Item) | Event::End(_) => {}
+                other => panic!("{other:?} in {text}"),
+            }
+        }
+        assert_eq!(shown.matches(hostile).count(), 4, "{shown}");
+        assert!(!text.contains(" https://evil") && !text.contains("www.evil"));
+    }
+}
