@@ -56,7 +56,7 @@ impl Bound {
             std::io::ErrorKind::AddrInUse => {
                 Error::new(ErrorKind::Io, format!("{address} is in use by another program"))
                     .hint(format!("choose another port: --addr {}:{}", address.ip(), next(address)))
-                    .hint("or end the wellread that serves there")
+                    .hint("end the wellread that serves there")
             }
             _ => Error::io(format!("cannot listen on {address}"), error)
                 .hint("choose an address of this machine: --addr 127.0.0.1:7878"),

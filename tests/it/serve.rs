@@ -492,7 +492,11 @@ fn told_to_stop_it_ends_what_is_being_said() {
     let start = Instant::now();
     assert_eq!(served.child.wait().unwrap().code(), Some(130));
     assert!(start.elapsed() < Duration::from_secs(10));
-    // The socket that it left behind is dead, and is replaced.
+    assert!(!socket.exists());
+    // One that is killed leaves its socket behind, which is dead, and is replaced.
+    let mut served = Served::start(&wellread, &[]);
+    served.child.kill().unwrap();
+    served.child.wait().unwrap();
     assert!(socket.exists());
     assert!(wellread.run(&["search", "glue"]).stdout.contains("Keel"));
     let mut served = Served::start(&wellread, &[]);

@@ -125,7 +125,7 @@ pub fn settings(config: &Config) -> String {
         let has_parts = name.contains(['/', '\\']) || name.ends_with(".gguf");
         has_parts && !name.starts_with("hub:") && std::path::Path::new(name.as_str()).is_relative()
     };
-    if named.iter().any(|name| is_relative(name))
+    if named.iter().any(is_relative)
         && let Ok(folder) = std::env::current_dir()
     {
         hasher.update(folder.as_os_str().as_encoded_bytes());
