@@ -139,7 +139,7 @@ fn the_page_in_a_browser() {
 fn pages_are_whole_without_a_script() {
     let (wellread, empty) = (filled(), Wellread::small());
     let server = Server::start(&wellread);
-    let (head, body) = server.get("/?q=How+many+hours+did+the+boat+take%3F", "");
+    let (head, body) = server.get("/?q=How+many+hours+did+the+boat+take+in+all%3F", "");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(body.contains("912 hours") && body.contains("class=\"cite\""), "{body}");
     let head = head.to_lowercase();
