@@ -114,7 +114,7 @@ pub struct Checker<'a> {
 struct Prepared<'a> {
     n: usize,
     offset: usize,
-    /// Title, headings, authors and date.
+    /// Title, headings, authors, month and year; the figures of a date are no facts.
     about: String,
     figures: HashSet<Figure>,
     names: HashSet<String>,
@@ -410,12 +410,12 @@ fn contradicts(claim: &Claim, window: &[PreparedSentence<'_>]) -> bool {
 
 /// Title, headings, authors, date and text of a passage.
 pub(super) fn everything(passage: &Passage) -> String {
-    format!("{} {}", about(passage), passage.text)
+    format!("{} {}", about(passage, "%Y-%m-%d %B"), passage.text)
 }
 
-/// Title, headings, authors and date of a passage.
-fn about(passage: &Passage) -> String {
-    let date = passage.article.published.map(|at| at.strftime("%Y-%m-%d %B").to_string());
+/// Title, headings, authors and date of a passage, that in a format.
+fn about(passage: &Passage, date: &str) -> String {
+    let date = passage.article.published.map(|at| at.strftime(date).to_string());
     format!(
         "{} {} {} {}",
         passage.article.title,
@@ -488,7 +488,7 @@ fn prepare(passage: &Passage) -> Prepared<'_> {
     Prepared {
         n: passage.n,
         offset: passage.range.start,
-        about: about(passage),
+        about: about(passage, "%B %Y"),
         figures,
         names: name_keys(&all),
         denies: words(&context).any(|word| is_negation(&word)),

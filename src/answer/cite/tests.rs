@@ -249,9 +249,9 @@ fn alone(text: &str, sentence: &str) -> Support {
 
 #[test]
 fn a_sentence_that_stands_alone_is_held_to_more() {
-    let text = "Six people carried her by the laths and not by the sheer. On the fourteenth of June \
+    let text = "The mill at Haugen sells larch. Six people carried her by the laths and not by the sheer. On the fourteenth of June \
                 she was launched with four cakes. The hole is drilled smaller than the nail. Torunn \
-                brought soup, and so did Sigrid. Haugen sells larch.";
+                brought soup, and so did Sigrid.";
     let holds = |said: &str| matches!(alone(text, said), Support::Supported { .. });
     let is_unsure = |said: &str| matches!(alone(text, said), Support::Unsure { .. });
     assert!(holds("Six people carried her by the laths."));
@@ -264,7 +264,7 @@ fn a_sentence_that_stands_alone_is_held_to_more() {
     );
     assert!(!holds("She was launched on the fifteenth of June with four cakes."));
     // A name from elsewhere, what is denied there, an opposite.
-    assert!(is_unsure("Haugen brought soup."), "{:?}", alone(text, "Haugen brought soup."));
+    assert!(is_unsure("Haugen brought soup, and so did Sigrid."));
     assert!(!holds("People carried her by the sheer."));
     assert!(is_unsure("The hole is drilled wider than the nail."));
     // What stands there word for word.

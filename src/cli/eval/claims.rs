@@ -4,9 +4,12 @@ use super::super::Outcome;
 use super::super::app::{App, filter};
 use super::{bench_of, read_text};
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Event, Watch};
 use crate::cli::args::EvalClaims;
 use crate::eval::claims::{self, Checked, Labelled, Summary};
 use crate::eval::stats::Estimate;
+
+const TASK: &str = "Checking claims";
 
 pub(super) fn run(app: &App<'_>, args: &EvalClaims) -> Result<Outcome> {
     let mut labelled = claims::parse(&read_text(&args.claims)?)?;
@@ -39,14 +42,18 @@ pub(super) fn run(app: &App<'_>, args: &EvalClaims) -> Result<Outcome> {
             .hint("name them with --source"));
         }
         let mut checked = Vec::new();
-        for (label, articles) in known {
-            let claims = kb.check_claims(&label.claim, &filter, watch)?;
+        let count = known.len();
+        let quiet = Watch { events: &|_: Event| {}, cancel: watch.cancel };
+        for (at, (label, articles)) in known.into_iter().enumerate() {
+            watch.progress(TASK, at, count);
+            let claims = kb.check_claims(&label.claim, &filter, &quiet)?;
             let checked_one = Checked::of(label, &claims, &|claim, n| {
                 let mut passages = claim.passages.iter();
                 passages.any(|passage| passage.n == n && articles.contains(&passage.article.id))
             });
             checked.push(checked_one);
         }
+        watch.done(TASK);
         Ok(checked)
     })?;
     let summary = claims::summary(&checked);
