@@ -14,4 +14,4 @@ pub const SCHEMAS: [(&str, &str); 9] = [
     ("Claims", CLAIMS),
 ];
 
-const CLAIMS: &str = r#"{"type": "object", "required": ["text"]}"#;
+const CLAIMS: &str = include_str!("schema/cite.json");
