@@ -6,7 +6,7 @@ use crate::support::{Wellread, feed, is_valid, item, sample_feed};
 
 const DRAFT: &str = "# The launch\n\nGunvor went down the slip at Brekkvik on 14 June 2025. [1] \
     It took 1,912 hours over twenty months.\n\nThe sail was cut by Eilif at Loft Nordlys. \
-    A helicopter lifted the engine through the roof. Who paid for it?\n";
+    Parliament abolished the tax on pesticides. Who paid for it?\n";
 
 #[test]
 fn each_sentence_of_a_draft_has_a_verdict_and_a_place() {
@@ -30,7 +30,7 @@ fn each_sentence_of_a_draft_has_a_verdict_and_a_place() {
             ("Gunvor went down the slip at Brekkvik on 14 June 2025. [1]", "supported"),
             ("It took 1,912 hours over twenty months.", "unsupported"),
             ("The sail was cut by Eilif at Loft Nordlys.", "supported"),
-            ("A helicopter lifted the engine through the roof.", "unsupported"),
+            ("Parliament abolished the tax on pesticides.", "unsupported"),
             ("Who paid for it?", "no_claim"),
         ]
     );
