@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::conversation::{KEPT, LOOKED_AT};
 use super::{KnowledgeBase, Snapshot};
 use crate::answer::conversation::Seen;
 use crate::answer::{Answer, AnswerStatus, Asked, OnSaid, Prepared, Said, declines_early};
@@ -14,6 +13,11 @@ use crate::infer::Embedder;
 use crate::library::Library;
 use crate::retrieve::{self, Mended, Place, Retrieved, check_question};
 use crate::source::fetch::Source;
+
+/// Hits among which passages of the answer before stay candidates.
+const LOOKED_AT: usize = 50;
+/// Of these, so many at the most.
+const KEPT: usize = 2;
 
 /// A question, and what it is asked of.
 #[derive(Clone, Copy, Debug)]

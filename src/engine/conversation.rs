@@ -8,11 +8,6 @@ use crate::base::Watch;
 use crate::base::error::Result;
 use crate::retrieve::check_question;
 
-/// Hits among which passages of the answer before stay candidates.
-pub(super) const LOOKED_AT: usize = 50;
-/// Of these, so many at the most.
-pub(super) const KEPT: usize = 2;
-
 impl KnowledgeBase {
     /// Answers a question that may follow up on earlier ones of a conversation, which `turns` holds
     /// in their order. One that does is made to stand alone, said ([`Said::Standalone`]) and searched

@@ -181,7 +181,7 @@ impl Terminal {
 fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     let wellread = sample();
     let saved = wellread.dir.path().join("chat.txt");
-    let mut terminal = Terminal::of(&wellread, "chat");
+    let mut terminal = Terminal::of(&wellread, "chat --color never");
     terminal.shows("> ");
     terminal.types("How long did the planking take?\r");
     // The quotes stand there before the LLM has read.

@@ -151,8 +151,7 @@ pub(super) fn is_question(text: &str) -> bool {
 /// Reads how a question begins.
 pub(super) fn lead(text: &str) -> Lead<'_> {
     let mut rest = text;
-    loop {
-        let Some(next) = behind(rest, INTERJECTIONS) else { break };
+    while let Some(next) = behind(rest, INTERJECTIONS) {
         // "Good boats?" is no greeting.
         let is_parted =
             next.trim_start().starts_with([',', '.', '!', ':', ';', '-', '–', '—', '…']);

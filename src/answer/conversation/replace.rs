@@ -1,11 +1,26 @@
 //! A few words put into an earlier question: "And SOAR?" Pure.
 
+use std::ops::Range;
+
 use super::Standalone;
-use super::rules::replaced;
 use super::topic::{lowered, topic};
 use super::words::{
     Word, is_aux, is_content, is_determiner, is_name, is_plural, is_preposition, is_wh, stem, words,
 };
+
+/// A text with other words in some places.
+pub(super) fn replaced(text: &str, places: &[(Range<usize>, String)]) -> String {
+    let mut places: Vec<_> = places.iter().collect();
+    places.sort_by_key(|(range, _)| range.start);
+    let (mut out, mut at) = (String::new(), 0);
+    for (range, with) in places {
+        out.push_str(text.get(at..range.start).unwrap_or_default());
+        out.push_str(with);
+        at = range.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
 
 /// A question without its mark.
 pub(super) fn without_mark(text: &str) -> String {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::lead::{Lead, is_question, lead};
-use super::replace::{appended, bare_wh, compound, fragment};
+use super::replace::{appended, bare_wh, compound, fragment, instead, other, replaced};
 use super::topic::{Topic, lowered, topic};
 use super::words::{
     Stands, Word, is_aux, is_content, is_determiner, is_name, is_participle, is_plain_verb,
@@ -48,10 +48,16 @@ fn open(text: String) -> Standalone {
     Standalone { text, is_whole: false }
 }
 
-/// A text that begins as a sentence does.
+/// A text that begins and ends as a sentence does.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let text = letters.next().map_or(String::new(), |c| c.to_uppercase().chain(letters).collect());
+    let text: String = match letters.next() {
+        // "ß" has no large letter of its own.
+        Some(first) if first.to_uppercase().count() == 1 => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    };
     if text.ends_with(['?', '.', '!']) { text } else { text + "?" }
 }
 
@@ -110,11 +116,11 @@ fn corrected(was: Option<&str>, meant: &str, last: &Turn, turns: &[Turn]) -> Sta
         return plain(meant, false, meant, turns).unwrap_or_else(|| whole(sentence(meant)));
     }
     if let Some(was) = was
-        && let Some(text) = super::replace::instead(base(last), was, meant)
+        && let Some(text) = instead(base(last), was, meant)
     {
         return whole(text);
     }
-    if let Some(text) = super::replace::other(base(last), meant) {
+    if let Some(text) = other(base(last), meant) {
         return whole(text);
     }
     fragment(base(last), meant, false).unwrap_or_else(|| open(appended(base(last), meant)))
@@ -334,7 +340,7 @@ fn is_outside(all: &[Word<'_>], at: usize, stands: Stands) -> bool {
     if let Some(wh) = wh
         && ["what", "who"].contains(&before[wh].low.as_str())
         && content.len() == 1
-        && !is_aux(&before.get(wh + 1).map_or("", |word| &word.low))
+        && !is_aux(before.get(wh + 1).map_or("", |word| &word.low))
         && !before.iter().any(|word| is_determiner(&word.low))
     {
         return true;
@@ -495,18 +501,4 @@ fn possessive(text: &str, owns: bool) -> String {
         true => format!("{text}'s"),
         false => text.to_owned(),
     }
-}
-
-/// A text with other words in some places.
-pub(super) fn replaced(text: &str, places: &[(Range<usize>, String)]) -> String {
-    let mut places: Vec<_> = places.iter().collect();
-    places.sort_by_key(|(range, _)| range.start);
-    let (mut out, mut at) = (String::new(), 0);
-    for (range, with) in places {
-        out.push_str(text.get(at..range.start).unwrap_or_default());
-        out.push_str(with);
-        at = range.end;
-    }
-    out.push_str(text.get(at..).unwrap_or_default());
-    out
 }

@@ -155,7 +155,7 @@ fn straight(question: &str, of: &[Word<'_>]) -> Option<Topic> {
     let rest = clause(rest);
     let last = rest.last()?;
     let is_noun = ["which", "how", "whose", "wich"].contains(&wh.low.as_str())
-        || (wh.low == "what" && !is_determiner(&rest.get(1).map_or("the", |word| &word.low)));
+        || (wh.low == "what" && !is_determiner(rest.get(1).map_or("the", |word| &word.low)));
     if !is_noun {
         let of_verb = named(question, rest.get(1..)?)?;
         return Some(Topic { asked: true, ..of_verb });
