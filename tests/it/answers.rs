@@ -93,18 +93,18 @@ fn search_finds_sections_and_filters_inside_the_search() {
 fn a_word_that_no_article_has_is_taken_for_a_typing_error() {
     let wellread = Wellread::new();
     wellread.succeeds(&["add", &sample_feed()]);
-    let ran = wellread.run(&["--json", "search", "-k", "3", "who makes the copper rivrets"]);
+    let ran = wellread.run(&["--json", "search", "-k", "3", "how is the varnich thinned"]);
     assert!(
-        ran.stderr.contains("no article has the word “rivrets”; searched for “rivets”"),
+        ran.stderr.contains("no article has the word “varnich”; searched for “varnish”"),
         "{}",
         ran.stderr
     );
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     is_valid("search", &found);
-    assert_eq!(found["mended"], serde_json::json!([{"typed": "rivrets", "meant": "rivets"}]));
-    let meant = wellread.json(&["search", "-k", "3", "who makes the copper rivets"]);
+    assert_eq!(found["mended"], serde_json::json!([{"typed": "varnich", "meant": "varnish"}]));
+    let meant = wellread.json(&["search", "-k", "3", "how is the varnish thinned"]);
     assert_eq!(found["hits"], meant["hits"]);
-    let as_typed = ["search", "--set", "retrieval.mend=false", "who makes the copper rivrets"];
+    let as_typed = ["search", "--set", "retrieval.mend=false", "how is the varnich thinned"];
     assert_eq!(wellread.json(&as_typed)["mended"], serde_json::json!([]));
 }
 
