@@ -136,7 +136,8 @@ struct Terminal {
 impl Terminal {
     fn of(wellread: &Wellread, args: &str) -> Terminal {
         let template = wellread.command(&[]);
-        let line = format!("{} {args}", env!("CARGO_BIN_EXE_wellread"));
+        // A shell that stays in between would die of the Ctrl-C.
+        let line = format!("exec {} {args}", env!("CARGO_BIN_EXE_wellread"));
         let mut command = Command::new("script");
         command.args(["-qefc", &line, "/dev/null"]).env_clear().current_dir(wellread.dir.path());
         command.envs(template.get_envs().filter_map(|(key, value)| Some((key, value?))));
@@ -207,8 +208,11 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     terminal.shows("Saved to chat.txt");
     terminal.types("/sessions\r");
     terminal.shows("2 questions: What did the hull weigh?");
+    // The keys of a prompt are typed once it is there.
+    terminal.shows("> ");
     terminal.types("\x03");
     terminal.shows("Ctrl-D or /quit leaves");
+    terminal.shows("> ");
     terminal.types("\x04");
     let status = terminal.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));

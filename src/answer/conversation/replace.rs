@@ -128,9 +128,11 @@ pub(super) fn fragment(base: &str, said: &str, begins: bool) -> Option<Standalon
 fn subject(base: &str, said: &str, new: &[Word<'_>]) -> Option<Standalone> {
     let topic = topic(base)?;
     let length = topic.text.len();
-    let at = (0..base.len()).find(|at| {
+    let is_there = |at: &usize| {
         base.get(*at..at + length).is_some_and(|same| same.eq_ignore_ascii_case(&topic.text))
-    })?;
+            && !base[at + length..].starts_with(char::is_alphanumeric)
+    };
+    let at = words(base).iter().map(|word| word.range.start).find(is_there)?;
     let inside = words(&topic.text);
     // Where the topic says of what it is, only its noun is another.
     let is_placed = new.iter().any(|word| is_preposition(&word.low));
