@@ -120,8 +120,9 @@ fn behind<'a>(text: &'a str, beginnings: &[&str]) -> Option<&'a str> {
     beginnings.iter().find_map(|beginning| {
         let found = text.get(..beginning.len())?;
         let rest = &text[beginning.len()..];
-        let is_whole =
-            rest.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '\'' && c != '-');
+        let is_whole = rest.chars().next().is_none_or(|c| {
+            c.is_whitespace() || matches!(c, ',' | ':' | ';' | '.' | '!' | '?' | '–' | '—' | '…')
+        });
         (found.eq_ignore_ascii_case(beginning) && is_whole).then_some(rest)
     })
 }

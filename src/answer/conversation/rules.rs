@@ -52,8 +52,8 @@ fn open(text: String) -> Standalone {
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let text: String = match letters.next() {
-        // "ß" has no large letter of its own.
-        Some(first) if first.to_uppercase().count() == 1 => {
+        // "ß" has no large letter of its own, nor has "µ".
+        Some(first) if first.to_uppercase().flat_map(char::to_lowercase).eq([first]) => {
             first.to_uppercase().chain(letters).collect()
         }
         _ => text.to_owned(),
