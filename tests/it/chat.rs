@@ -207,8 +207,11 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     terminal.shows("Saved to chat.txt");
     terminal.types("/sessions\r");
     terminal.shows("2 questions: What did the hull weigh?");
+    // The keys of a prompt are typed once it is there.
+    terminal.shows("> ");
     terminal.types("\x03");
     terminal.shows("Ctrl-D or /quit leaves");
+    terminal.shows("> ");
     terminal.types("\x04");
     let status = terminal.child.wait().unwrap();
     assert_eq!(status.code(), Some(0));

@@ -434,7 +434,10 @@ fn resolved(rest: &str, refers: &[Reference], turns: &[Turn]) -> Option<Standalo
                 places.push((range.clone(), with))
             }
             Some(_) => {}
-            None => missing = true,
+            None => {
+                // "How did they turn it over?": whoever it is.
+                missing |= !matches!(refers, Refers::Pronoun(Stands::Several, false));
+            }
         }
     }
     let text = replaced(rest, &places);

@@ -64,6 +64,11 @@ fn pronouns_become_what_they_stand_for() {
             "Is it faster, and why is it?",
             "Is the new compiler faster, and why is it?",
         ),
+        (
+            "What did the hull weigh?",
+            "How did they turn it over?",
+            "How did they turn the hull over?",
+        ),
         ("How do I clear a paper jam?", "Is it dangerous?", "Is a paper jam dangerous?"),
     ] {
         becomes(before, question, wanted);
