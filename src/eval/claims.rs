@@ -142,11 +142,14 @@ pub struct Summary {
     pub kinds: BTreeMap<String, [usize; 3]>,
 }
 
+/// Whether a claim holds, what was found, whether its gold was looked at, and whether it is cited.
+type Mark = (bool, Found, bool, Option<bool>);
+
 /// Sums up what became of claims.
 pub fn summary(all: &[Checked]) -> Summary {
-    let marks: Vec<(bool, Found, bool, Option<bool>)> =
+    let marks: Vec<Mark> =
         all.iter().map(|one| (one.holds, one.found, one.seen, one.cited)).collect();
-    let share = |of: fn(&(bool, Found, bool, Option<bool>)) -> Option<bool>| {
+    let share = |of: fn(&Mark) -> Option<bool>| {
         let found = bootstrap_of(&marks, |drawn| {
             let known: Vec<bool> = drawn.iter().filter_map(of).collect();
             let right = known.iter().filter(|right| **right).count();

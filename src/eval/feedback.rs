@@ -63,7 +63,8 @@ pub fn question(
     }
     let is_good = *verdict == Verdict::Good;
     // That the articles don't say is right, or else what they were asked is somewhere in them.
-    let answerable = !gold.is_empty() && !(is_good && kept.status == AnswerStatus::Abstained);
+    let is_silence = is_good && kept.status == AnswerStatus::Abstained;
+    let answerable = !gold.is_empty() && !is_silence;
     let facts = match kept.sentences.first().filter(|_| is_good && answerable) {
         Some(first) => {
             particulars(&first.text, text).into_iter().take(FACTS).map(|one| vec![one]).collect()

@@ -318,7 +318,9 @@ fn makes_claim(says: &str) -> bool {
     let words = says.split_whitespace().count();
     let first = says.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     let greets = words <= 4 && GREETINGS.contains(&first.to_lowercase().as_str());
-    !end.ends_with(['?', '？']) && !greets && !(says.ends_with(':') && words <= 5)
+    let asks = end.ends_with(['?', '？']);
+    let opens = says.ends_with(':') && words <= 5;
+    !(asks || greets || opens)
 }
 
 #[cfg(test)]
