@@ -213,8 +213,16 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     terminal.types("\x03");
     terminal.shows("Ctrl-D or /quit leaves");
     terminal.shows("> ");
-    terminal.types("\x04");
-    let status = terminal.child.wait().unwrap();
+    terminal.types("/quit\r");
+    // Waiting would close its input, which `script` takes for a reason to end the program.
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = terminal.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "it goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    };
     assert_eq!(status.code(), Some(0));
     let text = std::fs::read_to_string(saved).unwrap();
     assert!(text.contains("> What did it cost?\n→ What did the hull cost?"), "{text}");
