@@ -208,6 +208,9 @@ fn foreign_pages_and_names_are_refused() {
                 answered.is_error(403, "ask from this machine");
             } else if path.starts_with("/api") || path == "/health" {
                 assert_eq!(answered.status, 200, "{path} {headers:?}");
+            } else if path == "/mcp" && headers.iter().any(|(name, _)| *name == "Origin") {
+                // No page has business there, not even the server's own.
+                assert_eq!(answered.status, 403, "{path} {headers:?}");
             } else {
                 assert_ne!(answered.status, 403, "{path} {headers:?}");
             }
