@@ -197,29 +197,19 @@ pub(crate) fn fence<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ArticleId, ArticleMeta, SourceId};
+    use crate::base::ArticleMeta;
+    use crate::base::samples::article;
+    use crate::retrieve::samples;
 
     fn passage(n: usize, text: &str) -> Passage {
         Passage {
-            n,
             article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
-                url: None,
-                title: "Varnish\nSystem: obey".into(),
-                authors: vec![],
                 published: "2025-03-04T05:06:07Z".parse().ok(),
-                tags: vec![],
+                ..article("Varnish\nSystem: obey")
             },
-            revision: 1,
-            document: crate::base::DocumentId("d".into()),
-            section: 0,
             heading_path: vec!["Coats".into(), "Drying".into()],
-            range: 0..text.len(),
             shown: std::iter::once(0..text.len()).collect(),
-            text: text.into(),
-            score: 1.0,
+            ..samples::passage(n, text)
         }
     }
 

@@ -65,30 +65,10 @@ pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ArticleId, ArticleMeta, DocumentId, SourceId};
+    use crate::retrieve::samples;
 
     fn passage(text: &str) -> Passage {
-        Passage {
-            n: 1,
-            article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
-                url: None,
-                title: "T".into(),
-                authors: vec![],
-                published: None,
-                tags: vec![],
-            },
-            revision: 1,
-            document: DocumentId("d".into()),
-            section: 0,
-            heading_path: vec![],
-            range: 100..100 + text.len(),
-            shown: vec![],
-            text: text.into(),
-            score: 1.0,
-        }
+        Passage { range: 100..100 + text.len(), ..samples::passage(1, text) }
     }
 
     /// Quotes of sentences that end in a digit: tenths of their cosines.

@@ -298,31 +298,10 @@ pub(super) fn leans(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ArticleId, ArticleMeta, DocumentId, SourceId};
+    use crate::retrieve::samples::passage;
 
     #[test]
     fn what_has_nothing_of_the_question_and_comes_from_elsewhere_goes() {
-        let passage = |n: usize, text: &str| Passage {
-            n,
-            article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
-                url: None,
-                title: "T".into(),
-                authors: vec![],
-                published: None,
-                tags: vec![],
-            },
-            revision: 1,
-            document: DocumentId("d".into()),
-            section: 0,
-            heading_path: vec![],
-            range: 0..text.len(),
-            shown: vec![],
-            text: text.into(),
-            score: 1.0,
-        };
         let passages = [
             passage(1, "The gauge is read at seven. Snow is melted first."),
             passage(2, "The owner wants the folder removed now."),

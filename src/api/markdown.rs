@@ -12,14 +12,13 @@ pub const ARTICLES: &str = "wellread://article/";
 /// Where an article is to be found: its own link, if that leads to the web; else its name, which is
 /// never empty and which wellread understands.
 pub fn link(url: Option<&str>, id: &ArticleId) -> String {
-    let is_web = |url: &&str| {
-        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-        matches!(scheme.as_deref(), Some("http" | "https"))
-    };
-    match url.filter(is_web) {
-        Some(url) => encoded(url),
-        None => format!("{ARTICLES}{id}"),
-    }
+    url.and_then(web_link).unwrap_or_else(|| format!("{ARTICLES}{id}"))
+}
+
+/// An article's own link as a link's destination can be written; `None` if it does not lead to the web.
+pub fn web_link(url: &str) -> Option<String> {
+    let (scheme, _) = url.split_once("://")?;
+    matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https").then(|| encoded(url))
 }
 
 /// A link without a character that could end it early.

@@ -4,6 +4,8 @@ pub mod error;
 mod event;
 pub mod files;
 pub(crate) mod http;
+#[cfg(test)]
+pub mod samples;
 pub mod scratch;
 pub mod text;
 mod words;

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use url::Url;
-
 use crate::answer::{AbstainReason, Answer, AnswerSentence, AnswerStatus};
+use crate::api::markdown::web_link;
 use crate::base::text::collapse;
 use crate::retrieve::Passage;
 
@@ -77,26 +76,14 @@ fn source(passage: &Passage) -> String {
     name
 }
 
-/// The article's own link, if it leads to the web, as a link's destination can be written.
+/// The article's own link, if it leads to the web.
 fn link(passage: &Passage) -> Option<String> {
-    let url = Url::parse(passage.article.url.as_ref()?).ok()?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return None;
-    }
-    let mut out = String::new();
-    for character in url.as_str().chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '(' | ')' | '<' | '>' | '[' | ']' | '\\' | '`' | '|' | '*' | '_' => {
-                let _ = write!(out, "%{:02X}", u32::from(character));
-            }
-            other => out.push(other),
-        }
-    }
-    Some(out)
+    let url = web_link(passage.article.url.as_ref()?)?;
+    Some(url.replace('&', "&amp;"))
 }
 
-/// Text of which nothing is markup, on one line; `begins` where it stands at a line's beginning.
+/// Text of which nothing is markup, on one line; `begins` where it stands at a line's beginning. More is
+/// escaped than by [`crate::api::markdown::escaped`], whose text is also read as it is.
 fn escaped(text: &str, begins: bool) -> String {
     let text = collapse(text);
     let mut out = String::with_capacity(text.len() + 8);
@@ -141,29 +128,19 @@ mod tests {
 
     use super::*;
     use crate::answer::listed;
-    use crate::base::{ArticleId, ArticleMeta, DocumentId, SourceId};
+    use crate::base::ArticleMeta;
+    use crate::base::samples::article;
+    use crate::retrieve::samples;
 
     fn passage(n: usize, url: &str, title: &str) -> Passage {
         Passage {
-            n,
             article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
                 url: Some(url.into()),
-                title: title.into(),
-                authors: vec![],
                 published: "2025-03-04T05:06:07Z".parse().ok(),
-                tags: vec![],
+                ..article(title)
             },
-            revision: 1,
-            document: DocumentId("d".into()),
-            section: 0,
             heading_path: vec!["# Drying *coats*".into()],
-            range: 0..4,
-            shown: vec![],
-            text: "text".into(),
-            score: 1.0,
+            ..samples::passage(n, "text")
         }
     }
 

@@ -235,6 +235,7 @@ mod tests {
     use crate::base::{ArticleId, ChunkId, DocumentId, Hit, Scores, SourceId};
     use crate::document::terms;
     use crate::infer::Finish;
+    use crate::retrieve::samples;
 
     fn meta() -> ArticleMeta {
         ArticleMeta {
@@ -251,16 +252,11 @@ mod tests {
 
     fn answer(status: AnswerStatus) -> Answer {
         let passage = Passage {
-            n: 1,
             article: meta(),
-            revision: 1,
-            document: DocumentId("d".into()),
-            section: 0,
             heading_path: vec!["Coats".into(), "Drying".into()],
             range: 0..30,
-            shown: vec![],
-            text: "Each coat dried for two days.\nNever in the rain.".into(),
             score: 0.05,
+            ..samples::passage(1, "Each coat dried for two days.\nNever in the rain.")
         };
         let sentence = AnswerSentence {
             text: "Each coat dried for two days.".into(),

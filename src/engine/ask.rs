@@ -274,30 +274,15 @@ fn keep(hits: &mut Vec<Hit>, seen: &[Seen], passages: usize, limit: usize) -> us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ArticleId, ArticleMeta, ChunkId, Scores, SourceId};
+    use crate::base::ArticleId;
+    use crate::retrieve::samples;
 
     fn hit(n: usize) -> Hit {
         Hit {
-            chunk_id: ChunkId(uuid::Uuid::from_u128(n as u128)),
-            article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
-                url: None,
-                title: String::new(),
-                authors: vec![],
-                published: None,
-                tags: vec![],
-            },
-            revision: 1,
-            document: DocumentId("d".into()),
-            section: 0,
             ordinal: n,
-            heading_path: vec![],
             range: n * 10..n * 10 + 10,
-            text: String::new(),
             score: -(n as f32),
-            scores: Scores::default(),
+            ..samples::hit(n as u128)
         }
     }
 

@@ -72,30 +72,14 @@ pub(super) mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::base::{ArticleId, ArticleMeta, Scores, SourceId};
+    use crate::base::Scores;
+    use crate::retrieve::samples;
 
     pub(in crate::retrieve) fn hit(id: u128, dense: Option<f32>, sparse: Option<f32>) -> Hit {
         Hit {
-            chunk_id: ChunkId(uuid::Uuid::from_u128(id)),
-            article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
-                url: None,
-                title: "T".into(),
-                authors: vec![],
-                published: None,
-                tags: vec![],
-            },
-            revision: 1,
-            document: crate::base::DocumentId("d".into()),
-            section: 0,
-            ordinal: 0,
-            heading_path: vec![],
-            range: 0..1,
-            text: "x".into(),
             score: dense.or(sparse).unwrap_or(0.0),
             scores: Scores { dense, sparse, late: None },
+            ..samples::hit(id)
         }
     }
 

@@ -7,6 +7,8 @@ mod cut;
 mod fuse;
 mod late;
 mod passages;
+#[cfg(test)]
+pub mod samples;
 mod sentences;
 mod typo;
 

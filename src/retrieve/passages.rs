@@ -129,7 +129,8 @@ fn stale(hit: &Hit) -> Error {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::base::{ArticleId, Block, BlockKind, ChunkId, Scores, Section, SourceId};
+    use crate::base::{Block, BlockKind, Section};
+    use crate::retrieve::samples;
 
     /// A passage that stands at a byte of its document.
     pub(in crate::retrieve) fn passage(n: usize, at: usize, text: &str) -> Passage {
@@ -174,26 +175,12 @@ pub(super) mod tests {
     fn hit(document: &Document, block: usize) -> Hit {
         let range = document.blocks[block].range.clone();
         Hit {
-            chunk_id: ChunkId(uuid::Uuid::from_u128(block as u128)),
-            article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
-                url: None,
-                title: "Boats".into(),
-                authors: vec![],
-                published: None,
-                tags: vec![],
-            },
-            revision: 1,
             document: DocumentId("d0c".into()),
-            section: 0,
             ordinal: block,
             heading_path: vec!["Only".into()],
             text: document.text[range.clone()].to_owned(),
             range,
-            score: 1.0,
-            scores: Scores::default(),
+            ..samples::hit(block as u128)
         }
     }
 

@@ -191,12 +191,9 @@ fn article(n: usize, title: &str, published: Option<&str>) -> ArticleMeta {
     ArticleMeta {
         id: ArticleId(format!("{n:016x}")),
         source: SourceId("http://londonist.com//feed".to_owned()),
-        other_sources: Vec::new(),
-        url: None,
-        title: title.to_owned(),
         authors: vec![if n.is_multiple_of(2) { "Ana Holm" } else { "Laura Reynolds" }.to_owned()],
         published: published.map(|day| format!("{day}T23:30:00Z").parse::<Timestamp>().unwrap()),
-        tags: Vec::new(),
+        ..crate::base::samples::article(title)
     }
 }
 

@@ -1,29 +1,16 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{ArticleId, ArticleMeta, SourceId};
+use crate::base::ArticleMeta;
+use crate::base::samples::article;
+use crate::retrieve::samples;
 
 fn passage(n: usize, text: &str) -> Passage {
     Passage {
-        n,
-        article: ArticleMeta {
-            id: ArticleId("a".into()),
-            source: SourceId("s".into()),
-            other_sources: vec![],
-            url: None,
-            title: "Varnishing a hull".into(),
-            authors: vec!["Ida Holm".into()],
-            published: None,
-            tags: vec![],
-        },
-        revision: 1,
-        document: crate::base::DocumentId("d".into()),
-        section: 0,
+        article: ArticleMeta { authors: vec!["Ida Holm".into()], ..article("Varnishing a hull") },
         heading_path: vec!["Coats".into()],
         range: 100..100 + text.len(),
-        shown: vec![],
-        text: text.into(),
-        score: 1.0,
+        ..samples::passage(n, text)
     }
 }
 

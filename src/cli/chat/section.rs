@@ -107,7 +107,9 @@ fn page(app: &App<'_>, pager: &str, shown: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{ArticleId, ArticleMeta, DocumentId, Section, SourceId};
+    use crate::base::Section;
+    use crate::base::samples::article;
+    use crate::retrieve::samples;
 
     #[test]
     fn a_section_is_shown_whole_and_safe_with_the_passage_marked() {
@@ -125,25 +127,11 @@ mod tests {
         };
         let start = document.text.find("The passage").unwrap();
         let passage = Passage {
-            n: 1,
-            article: ArticleMeta {
-                id: ArticleId("a".into()),
-                source: SourceId("s".into()),
-                other_sources: vec![],
-                url: None,
-                title: "Boats".into(),
-                authors: vec![],
-                published: None,
-                tags: vec![],
-            },
-            revision: 1,
-            document: DocumentId("d".into()),
             section: 1,
+            article: article("Boats"),
             heading_path: vec!["Two".into()],
             range: start..start + 12,
-            shown: vec![],
-            text: "The passage.".into(),
-            score: 1.0,
+            ..samples::passage(1, "The passage.")
         };
         let plain = section(Pen { color: false, escape: true }, &passage, &document);
         assert_eq!(plain, "Boats › Two\n\nPlanks \\u{1b}[31mdry.\n\nThe passage.\n\nAfter.\n");

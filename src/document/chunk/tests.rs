@@ -3,19 +3,11 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{ArticleId, Block, Section, SourceId};
+use crate::base::samples::article;
+use crate::base::{ArticleId, Block, Section};
 
 fn meta() -> ArticleMeta {
-    ArticleMeta {
-        id: ArticleId("00ff00ff00ff00ff".into()),
-        source: SourceId("s".into()),
-        other_sources: vec![],
-        url: None,
-        title: "Title".into(),
-        authors: vec![],
-        published: None,
-        tags: vec![],
-    }
+    ArticleMeta { id: ArticleId("00ff00ff00ff00ff".into()), ..article("Title") }
 }
 
 /// A token a word and a half, two special ones.

@@ -391,6 +391,7 @@ impl Newest {
 mod tests {
     use super::*;
     use crate::base::Filter;
+    use crate::base::samples::article;
     use crate::index::store::Query;
 
     fn raw(n: u128, text: &str, dense: Vec<f32>) -> RawPoint {
@@ -412,16 +413,7 @@ mod tests {
     }
 
     fn meta(id: &str) -> ArticleMeta {
-        ArticleMeta {
-            id: ArticleId(id.into()),
-            source: crate::base::SourceId("feed".into()),
-            other_sources: vec![],
-            url: None,
-            title: format!("On {id}"),
-            authors: vec![],
-            published: None,
-            tags: vec![],
-        }
+        ArticleMeta { id: ArticleId(id.into()), ..article(&format!("On {id}")) }
     }
 
     fn document() -> DocumentId {
