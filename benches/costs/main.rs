@@ -21,7 +21,7 @@
 
 mod child;
 mod corpus;
-#[path = "../../tests/it/qdrant.rs"]
+#[path = "../../tests/it/qdrant/mod.rs"]
 #[allow(dead_code)]
 mod qdrant;
 mod rows;
