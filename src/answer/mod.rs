@@ -249,7 +249,7 @@ pub struct Answer {
     pub finish: Option<Finish>,
     /// Hash of the prompt template.
     pub prompt_hash: String,
-    /// Whether the larger LLM was asked, too; `None` if there is none.
+    /// Whether the larger LLM was asked, too; `None` if there is none, or no LLM was asked.
     #[serde(default)]
     pub escalated: Option<bool>,
     /// The LLM with its weights; `None` if it was not called.

@@ -1,20 +1,16 @@
 //! Filters as a reader of the JSON doors gives them: in words, checked against the library, so that
 //! a name that is not there is an error that says which are near, and never a wider search.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, ErrorKind, Result, Step};
+use crate::base::text::alike;
 use crate::base::{Filter, SourceId};
 use crate::library::Library;
 use crate::source::fetch::Source;
-
-/// Names that an error lists.
-const NEAR: usize = 3;
 
 /// A filter in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,16 +74,12 @@ impl FilterWords {
             }
         }
         if !self.author.is_empty() || !self.tag.is_empty() {
-            let articles = library.articles(&Filter::default())?;
-            let all = |names: fn(&crate::base::ArticleMeta) -> &Vec<String>| -> BTreeSet<&str> {
-                articles.iter().flat_map(|info| names(&info.meta)).map(String::as_str).collect()
-            };
-            let (authors, tags) = (all(|meta| &meta.authors), all(|meta| &meta.tags));
+            let (authors, tags) = (library.authors()?, library.tags()?);
             for (what, wanted, known) in
                 [("author", &self.author, authors), ("tag", &self.tag, tags)]
             {
-                if let Some(none) = wanted.iter().find(|name| !known.contains(name.as_str())) {
-                    return Err(unknown(what, none, known.iter().copied()));
+                if let Some(none) = wanted.iter().find(|name| !known.contains(name)) {
+                    return Err(unknown(what, none, known.iter().map(String::as_str)));
                 }
             }
         }
@@ -126,24 +118,12 @@ pub fn day(text: &str) -> Result<Timestamp> {
 }
 
 fn unknown<'a>(what: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let lower = wanted.to_lowercase();
-    let mut near: Vec<(f64, &str)> = known
-        .map(|name| {
-            let name_lower = name.to_lowercase();
-            let contains = !lower.is_empty() && name_lower.contains(&lower);
-            let likeness = strsim::jaro_winkler(&name_lower, &lower);
-            (if contains { 1.0 + likeness } else { likeness }, name)
-        })
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    near.dedup_by(|a, b| a.1 == b.1);
+    let near = alike(wanted, known, 0.7);
     let error = Error::new(ErrorKind::Usage, format!("there is no {what} \"{wanted}\""));
     if near.is_empty() {
         return error;
     }
-    let names: Vec<String> =
-        near.iter().take(NEAR).map(|(_, name)| format!("\"{name}\"")).collect();
+    let names: Vec<String> = near.iter().map(|name| format!("\"{name}\"")).collect();
     error.hint(format!("did you mean {}?", names.join(" or ")))
 }
 

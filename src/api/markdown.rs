@@ -57,13 +57,14 @@ fn line(text: &str) -> String {
         let rest = &text[at + character.len_utf8()..];
         let next = rest.chars().next().unwrap_or(' ');
         let is_meant = match character {
-            '\\' => next.is_ascii_punctuation(),
+            // What comes after the text may begin with anything.
+            '\\' => rest.is_empty() || next.is_ascii_punctuation(),
             '`' => !code,
             '<' => next.is_alphabetic() || matches!(next, '/' | '!' | '?'),
             ']' => matches!(next, '(' | '[' | ':'),
             // What looks like an address becomes a link by itself.
             ':' => rest.starts_with("//"),
-            '.' => text[..at].to_ascii_lowercase().ends_with("www"),
+            '.' => ends_in_www(&text[..at]),
             '&' => is_entity(rest),
             _ => false,
         };
@@ -77,6 +78,12 @@ fn line(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a text ends as the beginning of an address: a full stop after it makes a link of it.
+pub fn ends_in_www(text: &str) -> bool {
+    let from = text.len().checked_sub(3);
+    from.and_then(|from| text.get(from..)).is_some_and(|end| end.eq_ignore_ascii_case("www"))
 }
 
 /// Whether all code in a line ends in it: then it can stay.
@@ -164,7 +171,7 @@ mod tests {
         ) {
             let own = "https://own.example/";
             let (text, after) = (escaped(&text), escaped(&after));
-            let markdown = format!("{text} [1]({own}) {after} [2]({own})");
+            let markdown = format!("{text} [1]({own}) [{after}]({own})");
             let (_, links) = shown(&markdown);
             prop_assert_eq!(links, vec![own.to_owned(); 2], "{}", markdown);
         }

@@ -161,7 +161,7 @@ pub struct AnswerShape<'a> {
     pub usage: Usage,
     /// Milliseconds.
     pub timings: Timings,
-    /// Whether the larger LLM was asked, too; null if there is none.
+    /// Whether the larger LLM was asked, too; null if there is none, or no LLM was asked.
     pub escalated: Option<bool>,
     /// Why the LLM stopped.
     pub finish: Option<Finish>,

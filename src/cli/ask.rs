@@ -162,7 +162,18 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
 
 /// A question a line: those that were read, then what else there is.
 fn conversation(app: &App<'_>, args: &Ask, input: Vec<u8>) -> Result<Outcome> {
+    if args.format == Format::Markdown || args.explain {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "several questions on standard input are answered as lines of JSON",
+        )
+        .hint("leave --format and --explain out, or ask one question"));
+    }
+    if !args.quotes {
+        app.kb()?.check_llm()?;
+    }
     let mut session = Session::new(app, filter(&args.filter)?, sources_of(&args.filter)?);
     session.quotes = args.quotes;
+    session.is_loose = true;
     answer_lines(&mut session, &mut std::io::Cursor::new(input).chain(std::io::stdin().lock()))
 }

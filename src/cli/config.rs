@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::trust;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::nearest;
 use crate::engine::settings::Config;
 
 /// Where a value comes from, weakest first.
@@ -271,13 +272,9 @@ fn set(
     origin: Origin,
 ) -> Result<()> {
     let Some((old, _)) = values.get(key) else {
-        let nearest = values
-            .keys()
-            .map(|known| (strsim::damerau_levenshtein(known, key), known))
-            .min()
-            .filter(|(distance, _)| *distance <= 1 + key.len() / 3);
-        let hint = match nearest {
-            Some((_, known)) => format!("did you mean {known}? `wellread config` lists all"),
+        let known = values.keys().map(String::as_str);
+        let hint = match nearest(key, known, 1 + key.len() / 3) {
+            Some(known) => format!("did you mean {known}? `wellread config` lists all"),
             None => "`wellread config` lists all that can be set".to_owned(),
         };
         return Err(Error::new(

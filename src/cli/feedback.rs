@@ -21,9 +21,12 @@ pub(super) fn run(app: &App<'_>, command: &FeedbackCommand) -> Result<Outcome> {
     };
     let library = app.kb()?.filled_library()?;
     let answer = library.kept_answer(args.id)?.ok_or_else(|| match args.id {
-        Some(id) => Error::new(ErrorKind::NotFound, format!("no answer {id} is kept")).hint(
-            "without a number the last answer is meant; the last 100 are kept (answer.history)",
-        ),
+        Some(id) => {
+            Error::new(ErrorKind::NotFound, format!("no answer {id} is kept")).hint(format!(
+                "without a number the last answer is meant; the last {} are kept (answer.history)",
+                app.settings.config.answer.history
+            ))
+        }
         None => Error::new(ErrorKind::NotFound, "no answer is kept yet")
             .hint("ask something first; answer.history says how many answers are kept"),
     })?;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::answer::{AbstainReason, Answer, AnswerSentence, AnswerStatus};
-use crate::api::markdown::web_link;
+use crate::api::markdown::{ends_in_www, web_link};
 use crate::base::text::collapse;
 use crate::retrieve::Passage;
 
@@ -113,7 +113,7 @@ fn escaped(text: &str, begins: bool) -> String {
                 || at == digits && digits > 0 && matches!(character, '.' | ')'));
         // Some readers make links of bare addresses.
         let is_address = character == ':' && text[at..].starts_with("://")
-            || character == '.' && before.to_lowercase().ends_with("www");
+            || character == '.' && ends_in_www(before);
         if is_mark || opens_line || is_address {
             out.push('\\');
         }

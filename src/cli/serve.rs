@@ -12,8 +12,6 @@ use crate::serve::Shared;
 use crate::serve::guard::Guard;
 use crate::serve::run::{self, Bound};
 
-/// Bytes of a token's file at the most.
-const MAX_TOKEN: usize = 4096;
 /// How often it is looked whether the server has ended.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -56,8 +54,10 @@ pub(super) fn run(app: &App<'_>, args: &Serve) -> Result<Outcome> {
 
 /// The token of the environment, or of the settings' file.
 fn token(app: &App<'_>) -> Result<Option<String>> {
-    if let Some(token) = std::env::var("WELLREAD_TOKEN").ok().filter(|token| !token.is_empty()) {
-        return Ok(Some(token));
+    if let Some(token) =
+        std::env::var("WELLREAD_TOKEN").ok().filter(|token| !token.trim().is_empty())
+    {
+        return Ok(Some(token.trim().to_owned()));
     }
     let path = &app.settings.config.serve.token_file;
     if path.is_empty() {
@@ -66,6 +66,5 @@ fn token(app: &App<'_>) -> Result<Option<String>> {
     let text = fs_err::read_to_string(path).map_err(|error| {
         Error::io("cannot read the token", error).hint("check serve.token_file")
     })?;
-    let first = text.lines().next().unwrap_or_default().trim();
-    Ok(Some(first.chars().take(MAX_TOKEN).collect()))
+    Ok(Some(text.lines().next().unwrap_or_default().trim().to_owned()))
 }

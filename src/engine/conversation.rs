@@ -62,7 +62,7 @@ impl KnowledgeBase {
         if by_rules.is_whole {
             return Ok(Some(by_rules.text));
         }
-        let rewriting = Rewriting { question: text, turns, by_rules: &by_rules };
+        let rewriting = Rewriting { question: text, turns };
         let by_llm =
             self.with_llm(None, watch, |generator| rewriting.ask(generator, watch.cancel))?;
         Ok(Some(by_llm.unwrap_or(by_rules.text)))

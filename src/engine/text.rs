@@ -2,7 +2,7 @@
 
 use super::KnowledgeBase;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{Article, ArticleId, Cancel, Document, DocumentId};
+use crate::base::{Article, ArticleId, Document, DocumentId, Watch};
 
 /// The text of an article's revision.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ impl KnowledgeBase {
         id: &ArticleId,
         revision: Option<u32>,
         document: Option<&DocumentId>,
+        watch: &Watch<'_>,
     ) -> Result<ArticleText> {
         let none = |what: String| Error::new(ErrorKind::NotFound, what);
         let library = self.filled_library()?;
@@ -60,7 +61,7 @@ impl KnowledgeBase {
         let revision = revision.unwrap_or(newest_revision);
         if revision == newest_revision {
             if !library.is_read_only() {
-                library.ensure_cleaned(clean, &|_| {}, &Cancel::default())?;
+                library.ensure_cleaned(clean, &|_| {}, watch.cancel)?;
             }
             if let Some((_, at, kept)) = library.article_document(id, clean)?
                 && at == revision

@@ -153,6 +153,8 @@ pub fn run(
                     let found = kb.search(&Asked { text, filter, sources: &[] }, HITS, watch)?;
                     Ok(score::levels(&found.hits, &places).section.hit_5)
                 };
+                let asked = hit(&turn.question)?;
+                let alone = if text == turn.question { asked } else { hit(text)? };
                 results.push(FollowUp {
                     id: format!("{}.{}", dialogue.id, at + 1),
                     kind: dialogue.kind.clone(),
@@ -160,7 +162,7 @@ pub fn run(
                     question: turn.question.clone(),
                     standalone: text.to_owned(),
                     by_hand: turn.standalone.clone(),
-                    hits: [hit(&turn.question)?, hit(text)?, hit(&turn.standalone)?],
+                    hits: [asked, alone, hit(&turn.standalone)?],
                 });
             }
             let answer = kb.quote(&Asked { text, filter, sources: &[] }, watch)?;

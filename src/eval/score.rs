@@ -85,7 +85,7 @@ pub struct Answered {
     pub prompt_tokens: usize,
     /// Tokens generated.
     pub completion_tokens: usize,
-    /// Whether the larger LLM was asked, too; `None` if there is none.
+    /// Whether the larger LLM was asked, too; `None` if there is none, or no LLM was asked.
     #[serde(default)]
     pub escalated: Option<bool>,
 }

@@ -127,6 +127,28 @@ impl Library {
         })
     }
 
+    /// The names of all authors, in order.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn authors(&self) -> Result<Vec<String>> {
+        self.names("SELECT DISTINCT value FROM articles, json_each(authors) ORDER BY value")
+    }
+
+    /// All tags, in order.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn tags(&self) -> Result<Vec<String>> {
+        self.names("SELECT DISTINCT value FROM articles, json_each(tags) ORDER BY value")
+    }
+
+    fn names(&self, sql: &str) -> Result<Vec<String>> {
+        self.read("cannot be read (articles)", |tx| {
+            tx.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
     /// An article at its newest revision.
     ///
     /// # Errors

@@ -172,6 +172,17 @@ impl Library {
         })
     }
 
+    /// Whether there is a conversation of this number.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn has_conversation(&self, id: i64) -> Result<bool> {
+        self.read("cannot be read (conversations)", |tx| {
+            let found = tx.query_row("SELECT 1 FROM conversations WHERE id = ?1", [id], |_| Ok(()));
+            Ok(found.optional()?.is_some())
+        })
+    }
+
     /// Deletes a conversation with its answers; whether there was one.
     ///
     /// # Errors

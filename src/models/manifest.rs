@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, ErrorKind, Result, Step};
+use crate::base::text::alike;
 
 const BUILT_IN: [&str; 3] = [
     include_str!("../../models/all-minilm-l6-v2.toml"),
@@ -327,14 +328,9 @@ pub fn find<'a>(manifests: &'a [Manifest], name: &str) -> Result<&'a Manifest> {
     if let Some(manifest) = manifests.iter().find(|manifest| manifest.name == name) {
         return Ok(manifest);
     }
-    let wanted = name.to_lowercase();
-    let mut near: Vec<(f64, &str)> = manifests
-        .iter()
-        .map(|manifest| (strsim::jaro_winkler(&wanted, &manifest.name), manifest.name.as_str()))
-        .filter(|(likeness, _)| *likeness > 0.6)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    let near: Vec<String> = near.iter().take(3).map(|(_, name)| format!("{name:?}")).collect();
+    let names = manifests.iter().map(|manifest| manifest.name.as_str());
+    let near: Vec<String> =
+        alike(name, names, 0.6).iter().map(|name| format!("{name:?}")).collect();
     let near = match near.is_empty() {
         true => String::new(),
         false => format!("; near it: {}", near.join(", ")),

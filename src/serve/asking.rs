@@ -1,13 +1,15 @@
 //! A question put to the engine from an asynchronous door: a thread of its own answers it, what it
 //! says comes as a stream, and whoever stops listening stops it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{Shared, State};
 use crate::answer::conversation::Turn;
 use crate::answer::{Answer, AnswerSentence, DroppedSentence, Quote, Said};
+use crate::api::keep;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{Cancel, Event, Filter, Watch};
 use crate::engine::{KnowledgeBase, Question};
@@ -52,13 +54,21 @@ pub enum Told {
 #[derive(Debug)]
 pub struct Asking {
     told: mpsc::Receiver<Told>,
+    is_over: bool,
     cancel: Cancel,
 }
 
 impl Asking {
-    /// What comes next; `None` after [`Told::Done`] or [`Told::Failed`].
+    /// What comes next; `None` after [`Told::Done`] or [`Told::Failed`], one of which always comes.
     pub async fn next(&mut self) -> Option<Told> {
-        self.told.recv().await
+        if self.is_over {
+            return None;
+        }
+        let told = self.told.recv().await.unwrap_or_else(|| {
+            Told::Failed(Error::new(ErrorKind::Bug, "the answer ended without an end"))
+        });
+        self.is_over = matches!(told, Told::Done(_) | Told::Failed(_));
+        Some(told)
     }
 
     /// The whole answer, what comes before it passed over.
@@ -66,14 +76,13 @@ impl Asking {
     /// # Errors
     /// What it failed with.
     pub async fn answer(mut self) -> Result<Answer> {
-        while let Some(told) = self.next().await {
-            match told {
-                Told::Done(answer) => return Ok(*answer),
-                Told::Failed(error) => return Err(error),
+        loop {
+            match self.next().await {
+                Some(Told::Done(answer)) => return Ok(*answer),
+                Some(Told::Failed(error)) => return Err(error),
                 _ => {}
             }
         }
-        Err(Error::new(ErrorKind::Bug, "the answer ended without an end"))
     }
 }
 
@@ -102,25 +111,35 @@ impl Drop for Place {
     }
 }
 
-/// Has a question answered; `None` if more than `queue` answers are wanted already.
+/// Has a question answered; `None` if it needs the LLM and more than `queue` answers that do are wanted
+/// already.
 pub fn ask(state: &State, wanted: Wanted, queue: usize) -> Option<Asking> {
-    let place = place(state, queue)?;
+    // Quotes are a search, and wait with the searches.
+    let place = if wanted.quotes_only { None } else { Some(place(state, queue)?) };
     let (sender, told) = mpsc::channel(WAITING);
     let cancel = Cancel::default();
-    let stop = cancel.clone();
-    tokio::task::spawn_blocking(move || {
-        let tell = |told: Told| sender.blocking_send(told).map_err(|_| Error::interrupted());
-        let outcome = answered(&place.0, &wanted, &stop, &tell);
-        place.0.metrics.ended(&outcome);
-        let last = match outcome {
-            Ok(answer) => Told::Done(Box::new(answer)),
-            Err(error) => Told::Failed(error),
-        };
-        // A listener that has gone needs no end.
-        let _ = tell(last);
-        drop(place);
+    let (stop, state) = (cancel.clone(), State::clone(state));
+    tokio::spawn(async move {
+        let permit = if place.is_none() { computing(&state).await.ok() } else { None };
+        tokio::task::spawn_blocking(move || {
+            let tell = |told: Told| sender.blocking_send(told).map_err(|_| Error::interrupted());
+            let outcome = answered(&state, &wanted, &stop, &tell);
+            state.metrics.ended(&outcome);
+            // A listener that has gone needs no end.
+            let _ = match outcome {
+                Ok(answer) => tell(Told::Done(Box::new(answer))),
+                Err(error) => tell(Told::Failed(error)),
+            };
+            drop((place, permit));
+        });
     });
-    Some(Asking { told, cancel })
+    Some(Asking { told, is_over: false, cancel })
+}
+
+/// Keeps an answer in the library; its number. An answer that can't be kept is still given.
+pub(super) async fn kept(state: &State, question: &str, answer: &Answer) -> Option<i64> {
+    let (question, answer) = (question.to_owned(), answer.clone());
+    blocking(state, move |kb, _| keep(kb, None, &question, &answer)).await.ok().flatten()
 }
 
 fn answered(
@@ -145,7 +164,27 @@ fn answered(
     })
 }
 
-/// Runs a call on the knowledge base that blocks, away from the threads that serve.
+/// A place among the calls that compute at the same time: more would only wait for each other.
+///
+/// # Errors
+/// Never, as long as the server runs.
+pub(super) async fn computing(state: &State) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(&state.computing).acquire_owned().await.map_err(|error| {
+        Error::new(ErrorKind::Interrupted, "the server is stopping").caused_by(error)
+    })
+}
+
+/// Raises a flag when it is dropped.
+struct StopsOnDrop(Cancel);
+
+impl Drop for StopsOnDrop {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}
+
+/// Runs a call on the knowledge base that blocks, away from the threads that serve; whoever stops
+/// waiting for it stops it.
 ///
 /// # Errors
 /// What it fails with.
@@ -153,21 +192,15 @@ pub async fn blocking<T: Send + 'static>(
     state: &State,
     call: impl FnOnce(&KnowledgeBase, &Watch<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let state = State::clone(state);
-    // More at once would only wait for each other.
-    let permit = state.computing.acquire().await;
-    let permit = permit.map_err(|error| {
-        Error::new(ErrorKind::Interrupted, "the server is stopping").caused_by(error)
-    })?;
-    let running = State::clone(&state);
+    let permit = computing(state).await?;
+    let waiting = StopsOnDrop(Cancel::default());
+    let (state, cancel) = (State::clone(state), waiting.0.clone());
     let outcome = tokio::task::spawn_blocking(move || {
-        let state = running;
-        let watch = Watch { events: &|_: Event| {}, cancel: &state.stop };
-        call(&state.kb, &watch)
-    })
-    .await;
-    drop(permit);
-    outcome.map_err(|error| {
+        let outcome = call(&state.kb, &Watch { events: &|_: Event| {}, cancel: &cancel });
+        drop(permit);
+        outcome
+    });
+    outcome.await.map_err(|error| {
         Error::new(ErrorKind::Bug, "a request ended by a panic").caused_by(error)
     })?
 }

@@ -30,6 +30,9 @@ use metrics::Metrics;
 /// Searches that are computed at the same time, for each processor.
 const SEARCHES_PER_CPU: usize = 2;
 
+/// No wait is longer, whatever is set.
+const DAY_SECS: u64 = 24 * 60 * 60;
+
 /// What all requests share.
 pub struct Shared {
     /// The knowledge base.
@@ -49,7 +52,7 @@ pub struct Shared {
     /// Where events go that no single request waits for.
     pub(crate) events: Box<dyn Fn(Event) + Send + Sync>,
     /// Bounds how many calls compute at once.
-    pub(crate) computing: tokio::sync::Semaphore,
+    pub(crate) computing: Arc<tokio::sync::Semaphore>,
 }
 
 /// [`Shared`], by every request.
@@ -80,7 +83,7 @@ impl Shared {
             sync: Mutex::new(sync),
             started_at: Timestamp::now(),
             events: Box::new(events),
-            computing: tokio::sync::Semaphore::new(cpus * SEARCHES_PER_CPU),
+            computing: Arc::new(tokio::sync::Semaphore::new(cpus * SEARCHES_PER_CPU)),
         })
     }
 

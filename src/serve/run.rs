@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::io::Patient;
-use super::{State, router, syncing};
+use super::{DAY_SECS, State, router, syncing};
 #[cfg(unix)]
 use super::{local, local_router};
 use crate::base::error::{Error, ErrorKind, Result};
@@ -92,11 +92,13 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel, ready: impl FnOnce()) -
         .enable_all()
         .build()
         .map_err(|error| Error::io("cannot start the server's threads", error))?;
+    let listener = {
+        let _in = runtime.enter();
+        TcpListener::from_std(bound.listener).map_err(|error| Error::io("cannot listen", error))?
+    };
     let sync = syncing::start(state, stop);
     warm(state, stop);
     let outcome = runtime.block_on(async {
-        let listener = TcpListener::from_std(bound.listener)
-            .map_err(|error| Error::io("cannot listen", error))?;
         let (done, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
         #[cfg(unix)]
@@ -117,7 +119,7 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel, ready: impl FnOnce()) -
             tokio::time::sleep(LOOK).await;
         }
         let _ = done.send(true);
-        let grace = Duration::from_secs(options.grace_secs);
+        let grace = Duration::from_secs(options.grace_secs.min(DAY_SECS));
         let ended = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, ended).await.is_err() {
             connections.abort_all();
@@ -193,8 +195,8 @@ async fn accept(
     options: ServeOptions,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(options.connections.max(1)));
-    let patience = Duration::from_secs(options.patience_secs.max(1));
+    let places = Arc::new(Semaphore::new(options.connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let patience = Duration::from_secs(options.patience_secs.clamp(1, DAY_SECS));
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {

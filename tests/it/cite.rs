@@ -113,5 +113,9 @@ fn article_text_is_shown_not_obeyed() {
         &file,
     ]);
     assert!(!ran.stdout.contains('\u{202e}'), "{}", ran.stdout);
-    is_valid("cite", &serde_json::from_str(&ran.stdout).unwrap());
+    let checked: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    is_valid("cite", &checked);
+    // It was found, and what a terminal would obey stands there as an escape.
+    assert_eq!(checked["sentences"][0]["verdict"], "supported", "{checked:#}");
+    assert!(ran.stdout.contains("\\u202e"), "{}", ran.stdout);
 }

@@ -9,6 +9,8 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::text::collapse;
 use crate::document::sentence::sentences;
 
+/// Bytes of what comes before a sentence that are searched for with it.
+const CONTEXT: usize = 200;
 /// The longest draft, in bytes.
 pub const MAX_DRAFT_BYTES: usize = 256 * 1024;
 
@@ -227,6 +229,9 @@ fn said(blocks: &[Block]) -> Vec<Sentence> {
                 Kind::Item => opening.as_str(),
                 Kind::Prose | Kind::Other => "",
             };
+            // What is searched for may be cut at its end, which is the sentence itself.
+            let context =
+                &context[context.ceil_char_boundary(context.len().saturating_sub(CONTEXT))..];
             let search = claims.then(|| collapse(&format!("{context} {says}")));
             if says.ends_with(':') {
                 opening.clone_from(&says);

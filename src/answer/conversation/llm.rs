@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use minijinja::context;
 
+use super::Turn;
 use super::words::{is_content, is_name, shared, stems, words};
-use super::{Standalone, Turn};
 use crate::answer::prompt::{Template, fence};
 use crate::base::Cancel;
 use crate::base::error::Result;
@@ -30,8 +30,6 @@ pub struct Rewriting<'a> {
     pub question: &'a str,
     /// What was asked and answered before, in its order.
     pub turns: &'a [Turn],
-    /// What the rules made of it.
-    pub by_rules: &'a Standalone,
 }
 
 impl Rewriting<'_> {
@@ -96,7 +94,7 @@ impl Rewriting<'_> {
         // Most of what was asked is still asked, and something of what came before.
         let own = stems(self.question);
         let has = shared(&own, text);
-        let wanted = own.len().min(own.iter().collect::<std::collections::BTreeSet<_>>().len());
+        let wanted = own.iter().collect::<std::collections::BTreeSet<_>>().len();
         let is_faithful = 2 * has >= wanted;
         let new: Vec<String> = stems(text).into_iter().filter(|stem| !own.contains(stem)).collect();
         (is_faithful && !new.is_empty()).then(|| format!("{text}?"))

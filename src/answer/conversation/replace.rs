@@ -27,7 +27,8 @@ pub(super) fn without_mark(text: &str) -> String {
     text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '?' | '.' | '!')).to_owned()
 }
 
-fn going_on(text: &str) -> String {
+/// A text that goes on in a sentence.
+pub(super) fn going_on(text: &str) -> String {
     words(text).first().map_or(text.to_owned(), |first| lowered(first, text))
 }
 

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::lead::{Lead, is_question, lead};
-use super::replace::{appended, bare_wh, compound, fragment, instead, other, replaced};
-use super::topic::{Topic, lowered, topic};
+use super::replace::{appended, bare_wh, compound, fragment, going_on, instead, other, replaced};
+use super::topic::{Topic, topic};
 use super::words::{
     Stands, Word, is_aux, is_content, is_determiner, is_name, is_participle, is_plain_verb,
     is_preposition, is_wh, pronoun, shared, stem, stems, words,
@@ -59,11 +59,6 @@ fn sentence(text: &str) -> String {
         _ => text.to_owned(),
     };
     if text.ends_with(['?', '.', '!']) { text } else { text + "?" }
-}
-
-/// A text that goes on in a sentence.
-fn going_on(text: &str) -> String {
-    words(text).first().map_or(text.to_owned(), |first| lowered(first, text))
 }
 
 /// The question with what it is about before it.

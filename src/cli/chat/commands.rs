@@ -8,6 +8,7 @@ use super::{conversations, delete, section, terminal};
 use crate::api::FilterWords;
 use crate::base::Filter;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::nearest;
 use crate::cli::text;
 use crate::cli::ui::{Pen, styles};
 
@@ -99,14 +100,10 @@ fn command(name: &str, argument: &str) -> Result<Command> {
 }
 
 fn unknown(name: &str) -> Error {
-    let near = COMMANDS
-        .iter()
-        .map(|(known, ..)| (strsim::damerau_levenshtein(known, name), *known))
-        .filter(|(distance, _)| *distance <= 2)
-        .min();
+    let near = nearest(name, COMMANDS.iter().map(|(known, ..)| *known), 2);
     let error = Error::new(ErrorKind::Usage, format!("there is no command {name}"));
     match near {
-        Some((_, known)) => error.hint(format!("did you mean {known}? /help lists all")),
+        Some(known) => error.hint(format!("did you mean {known}? /help lists all")),
         None => error.hint("/help lists all; a question does not begin with a slash"),
     }
 }
@@ -182,7 +179,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, command: Command) -> Result<Nex
 }
 
 fn last<'s>(session: &'s Session<'_, '_>) -> Result<&'s crate::answer::Answer> {
-    session.last.as_ref().ok_or_else(|| {
+    session.last().ok_or_else(|| {
         Error::new(ErrorKind::Usage, "nothing was asked yet").hint("ask a question first")
     })
 }
@@ -237,10 +234,9 @@ fn filter_words(said: &str) -> Result<FilterWords> {
         let (key, value) = pair.split_once('=').unwrap_or((&pair, ""));
         let value = value.trim();
         if !KEYS.contains(&key) {
-            let near = KEYS.iter().map(|known| (strsim::damerau_levenshtein(known, key), known));
             let error = Error::new(ErrorKind::Usage, format!("\"{key}\" is nothing to filter by"));
-            return Err(match near.filter(|(distance, _)| *distance <= 2).min() {
-                Some((_, known)) => error.hint(format!("did you mean {known}=…?")),
+            return Err(match nearest(key, KEYS, 2) {
+                Some(known) => error.hint(format!("did you mean {known}=…?")),
                 None => error.hint(format!("there are {}", KEYS.join(", "))),
             });
         }

@@ -15,6 +15,7 @@ use super::args::Chat;
 use super::text;
 use crate::api::ConversationShape;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::library::ConversationInfo;
 
 pub(super) use lines::answer_lines;
 pub(super) use session::Session;
@@ -42,11 +43,8 @@ pub(super) fn run(app: &App<'_>, args: &Chat) -> Result<Outcome> {
 }
 
 fn list(app: &App<'_>) -> Result<Outcome> {
-    let kept = match app.kb()?.existing_library()? {
-        Some(library) => library.conversations()?,
-        None => Vec::new(),
-    };
     if app.json {
+        let kept = kept(app)?;
         let shapes: Vec<_> = kept.iter().map(ConversationShape::new).collect();
         app.ui.json(&serde_json::json!({ "conversations": shapes }))?;
         return Ok(Outcome::Done);
@@ -55,12 +53,16 @@ fn list(app: &App<'_>) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+fn kept(app: &App<'_>) -> Result<Vec<ConversationInfo>> {
+    match app.kb()?.existing_library()? {
+        Some(library) => library.conversations(),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// The kept conversations, a line each.
 fn conversations(app: &App<'_>) -> Result<String> {
-    let kept = match app.kb()?.existing_library()? {
-        Some(library) => library.conversations()?,
-        None => Vec::new(),
-    };
+    let kept = kept(app)?;
     if kept.is_empty() {
         return Ok("No conversations are kept.\n".to_owned());
     }

@@ -17,7 +17,7 @@ use crate::retrieve::Passage;
 /// If there is no such passage, or its article is not what it was.
 pub(super) fn open(session: &Session<'_, '_>, n: usize) -> Result<()> {
     let app = session.app;
-    let Some(answer) = &session.last else {
+    let Some(answer) = session.last() else {
         return Err(Error::new(
             ErrorKind::Usage,
             format!("there is no source {n}: nothing was asked yet"),

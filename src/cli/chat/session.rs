@@ -12,6 +12,9 @@ use crate::cli::app::App;
 use crate::engine::Question;
 use crate::source::fetch::Source;
 
+/// Turns that a follow-up may go back to.
+const TURNS: usize = 50;
+
 /// A conversation.
 pub(in crate::cli) struct Session<'a, 'b> {
     pub app: &'a App<'b>,
@@ -22,12 +25,12 @@ pub(in crate::cli) struct Session<'a, 'b> {
     pub quotes: bool,
     /// What was asked and answered so far.
     pub turns: Vec<Turn>,
-    /// The last answer, in full.
-    pub last: Option<Answer>,
     /// Its number, once something is kept of it.
     pub id: Option<i64>,
-    /// Each question with its answer as text, for `/save`.
+    /// Each question with its answer, for `/save` and to look at; a loose one has the last alone.
     pub said: Vec<(String, Answer)>,
+    /// Whether its answers are kept as those outside of conversations are, and it is not.
+    pub is_loose: bool,
 }
 
 impl<'a, 'b> Session<'a, 'b> {
@@ -38,17 +41,21 @@ impl<'a, 'b> Session<'a, 'b> {
             sources,
             quotes: false,
             turns: Vec::new(),
-            last: None,
             id: None,
             said: Vec::new(),
+            is_loose: false,
         }
+    }
+
+    /// The last answer.
+    pub fn last(&self) -> Option<&Answer> {
+        self.said.last().map(|(_, answer)| answer)
     }
 
     /// Leaves this conversation for a new one under the same filter.
     pub fn begin(&mut self) {
         self.turns.clear();
         self.said.clear();
-        self.last = None;
         self.id = None;
     }
 
@@ -67,7 +74,6 @@ impl<'a, 'b> Session<'a, 'b> {
             .map(|kept| Ok((kept.question.clone(), api::again(&kept)?)))
             .collect::<Result<Vec<_>>>()?;
         self.turns = said.iter().map(|(question, answer)| Turn::of(question, answer)).collect();
-        self.last = said.last().map(|(_, answer)| answer.clone());
         self.said = said;
         self.id = Some(id);
         Ok(())
@@ -90,10 +96,19 @@ impl<'a, 'b> Session<'a, 'b> {
         // They are read once, not before each question.
         self.sources.clear();
         let asked = text.trim();
-        let kept = self.keep(asked, &answer)?;
+        // An answer is not lost because it can't be kept.
+        let kept = self.keep(asked, &answer).unwrap_or_else(|error| {
+            self.app.ui.warning(&format!("the answer was not kept: {}", error.chain()));
+            None
+        });
+        if self.turns.len() >= TURNS {
+            self.turns.remove(0);
+        }
         self.turns.push(Turn::of(asked, &answer));
+        if self.is_loose {
+            self.said.clear();
+        }
         self.said.push((asked.to_owned(), answer.clone()));
-        self.last = Some(answer.clone());
         Ok((answer, kept))
     }
 
@@ -103,9 +118,12 @@ impl<'a, 'b> Session<'a, 'b> {
         if library.is_read_only() {
             return Ok(None);
         }
+        if self.is_loose {
+            return api::keep(kb, None, question, answer);
+        }
         // Another terminal may have deleted it meanwhile.
         let is_there = match self.id {
-            Some(id) => !library.conversation(id)?.is_empty(),
+            Some(id) => library.has_conversation(id)?,
             None => false,
         };
         let id = match self.id {

@@ -12,6 +12,7 @@ use crate::base::{ArticleId, Cancel, Content, DocumentId, Extent, ParsedArticle,
 use crate::document::html::CleanOptions;
 use crate::source::fetch::{Cursor, SourceKind};
 
+mod history;
 mod migration;
 mod record;
 

@@ -86,7 +86,8 @@ pub(super) async fn text(
     }
     let document = document.map(|name| DocumentId(name.to_ascii_lowercase()));
     let text =
-        blocking(&state, move |kb, _| kb.article_text(&id, revision, document.as_ref())).await?;
+        blocking(&state, move |kb, watch| kb.article_text(&id, revision, document.as_ref(), watch))
+            .await?;
     Ok(json(&TextShape::new(
         &text.article,
         text.newest,

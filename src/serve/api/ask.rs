@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use super::search::understood;
 use super::{Failure, Json, busy, json};
+use crate::answer::AnswerStatus;
 use crate::answer::conversation::Turn;
-use crate::answer::{Answer, AnswerStatus};
 use crate::api::{
     AbstainedShape, AnswerShape, ErrorShape, FilterWords, PassagesShape, QuotesShape,
-    StandaloneShape, TurnWords, json as written, keep,
+    StandaloneShape, TurnWords, json as written,
 };
 use crate::base::error::{Error, Result};
 use crate::retrieve::check_question;
 use crate::serve::State;
-use crate::serve::asking::{self, Asking, Told, blocking};
+use crate::serve::asking::{self, Asking, Told, blocking, kept};
 
 /// How often something is sent while nothing is said, so that nobody between takes the connection
 /// for dead.
@@ -73,12 +73,6 @@ fn wants_events(headers: &HeaderMap) -> bool {
     accepted
         .flat_map(|value| value.split(','))
         .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
-}
-
-/// Keeps an answer in the library; its number. An answer that can't be kept is still given.
-async fn kept(state: &State, question: &str, answer: &Answer) -> Option<i64> {
-    let (question, answer) = (question.to_owned(), answer.clone());
-    blocking(state, move |kb, _| keep(kb, None, &question, &answer)).await.ok().flatten()
 }
 
 /// What an answer tells on its way, as events; whoever stops reading them stops the answer.

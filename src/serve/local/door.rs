@@ -51,12 +51,17 @@ async fn ask(Extract(state): Extract<State>, Json(handed): Json<Handed>) -> Resp
     let queue = state.kb.config().serve.queue;
     let place = match handed.settings == settings(state.kb.config()) {
         false => return other_settings(),
-        true => asking::place(&state, queue),
+        // Quotes are a search, and wait with the searches.
+        true if handed.quotes_only => None,
+        true => match asking::place(&state, queue) {
+            Some(place) => Some(place),
+            None => return crate::serve::api::busy(queue),
+        },
     };
-    let Some(place) = place else { return crate::serve::api::busy(queue) };
+    let permit = if place.is_none() { asking::computing(&state).await.ok() } else { None };
     telling(state, move |shared, watch, tell| {
         let outcome = answered(shared, &handed, watch, tell);
-        drop(place);
+        drop((place, permit));
         outcome
     })
 }
@@ -65,7 +70,9 @@ async fn search(Extract(state): Extract<State>, Json(handed): Json<Handed>) -> R
     if handed.settings != settings(state.kb.config()) {
         return other_settings();
     }
+    let permit = asking::computing(&state).await.ok();
     telling(state, move |shared, watch, _| {
+        let _permit = permit;
         let start = std::time::Instant::now();
         let sources = sources(&handed)?;
         let question = Question { text: &handed.text, filter: &handed.filter, sources: &sources };

@@ -7,21 +7,22 @@ use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, JsonObject, ProgressNotificationParam, ProgressToken};
 use rmcp::service::RequestContext;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, interval_at, sleep_until};
+use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
 use super::arguments::{understood, with_filter};
 use super::calls::{linked, structured};
 use crate::answer::{Answer, AnswerSentence, DroppedSentence};
-use crate::api::{AnswerShape, FilterWords, keep};
-use crate::base::Filter;
+use crate::api::{AnswerShape, FilterWords};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::Question;
 use crate::retrieve::{Passage, check_question};
-use crate::serve::State;
-use crate::serve::asking::{self, Asking, Told, blocking};
+use crate::serve::asking::{self, Asking, Told, blocking, kept};
+use crate::serve::{DAY_SECS, State};
 
 /// How often it is told that the work goes on, where nothing else is.
 const ALIVE: Duration = Duration::from_secs(10);
+/// What quotes may take once the time of the answer is up.
+const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,7 +63,7 @@ pub(super) async fn ask(
         )
         .hint("ask again in some seconds, or with quotes, which need no LLM"));
     };
-    let budget = Duration::from_secs(options.mcp_secs);
+    let budget = Duration::from_secs(options.mcp_secs.min(DAY_SECS));
     match listen(asking, budget, Progress::of(context), context).await? {
         Heard::All(answer) => {
             let id = kept(state, &question, &answer).await;
@@ -70,8 +71,18 @@ pub(super) async fn ask(
         }
         Heard::Some { passages, sentences, dropped } => {
             let shown = question.clone();
-            let answer =
-                blocking(state, move |kb, watch| quoted(kb, &shown, &filter, watch)).await?;
+            let quoted = blocking(state, move |kb, watch| {
+                kb.quote(&Question { text: &shown, filter: &filter, sources: &[] }, watch)
+            });
+            let answer = tokio::select! {
+                answer = quoted => answer?,
+                () = context.ct.cancelled() => return Err(cancelled()),
+                () = sleep(GRACE) => return Err(Error::new(
+                    ErrorKind::Interrupted,
+                    format!("nothing was found within {} seconds", options.mcp_secs),
+                )
+                .hint("ask again: what is being built or loaded may be there by then")),
+            };
             let (answer, what) = if sentences.is_empty() {
                 let what = "the LLM had not answered, and the articles' own sentences stand for it";
                 (answer, what)
@@ -85,19 +96,8 @@ pub(super) async fn ask(
     }
 }
 
-fn quoted(
-    kb: &crate::engine::KnowledgeBase,
-    text: &str,
-    filter: &Filter,
-    watch: &crate::base::Watch<'_>,
-) -> Result<Answer> {
-    kb.quote(&Question { text, filter, sources: &[] }, watch)
-}
-
-/// Keeps an answer in the library; its number. An answer that can't be kept is still given.
-async fn kept(state: &State, question: &str, answer: &Answer) -> Option<i64> {
-    let (question, answer) = (question.to_owned(), answer.clone());
-    blocking(state, move |kb, _| keep(kb, None, &question, &answer)).await.ok().flatten()
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Interrupted, "the request was cancelled")
 }
 
 fn result(
@@ -138,7 +138,7 @@ async fn listen(
         let told = tokio::select! {
             told = asking.next() => told,
             () = context.ct.cancelled() => {
-                return Err(Error::new(ErrorKind::Interrupted, "the request was cancelled"));
+                return Err(cancelled());
             }
             () = sleep_until(start + budget) => {
                 return Ok(Heard::Some { passages, sentences, dropped });
@@ -166,7 +166,8 @@ async fn listen(
             Some(Told::Dropped(sentence)) => dropped.push(sentence),
             Some(Told::Done(answer)) => return Ok(Heard::All(answer)),
             Some(Told::Failed(error)) => return Err(error),
-            None => return Err(Error::new(ErrorKind::Bug, "the answer ended without an end")),
+            // One of the two above has come.
+            None => return Err(cancelled()),
         }
     }
 }

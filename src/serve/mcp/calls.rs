@@ -93,8 +93,8 @@ pub(super) async fn fetch(state: &State, arguments: JsonObject) -> Result<CallTo
         return Err(Error::new(ErrorKind::NotFound, format!("\"{id}\" is no article's id"))
             .hint("search and list_articles give ids, of 16 hexadecimal digits"));
     };
-    blocking(state, move |kb, _| {
-        let text = kb.article_text(&id, None, None).map_err(|error| {
+    blocking(state, move |kb, watch| {
+        let text = kb.article_text(&id, None, None, watch).map_err(|error| {
             error.hint("search and list_articles give the ids of the articles that there are")
         })?;
         structured(&FetchedShape::new(&text))

@@ -85,8 +85,8 @@ pub(super) async fn read(state: &State, uri: String) -> Result<ReadResourceResul
         return Err(unknown());
     }
     let id = article_id(&uri).ok_or_else(unknown)?;
-    let read = blocking(state, move |kb, _| {
-        let text = kb.article_text(&id, None, None)?;
+    let read = blocking(state, move |kb, watch| {
+        let text = kb.article_text(&id, None, None, watch)?;
         let modified = text.article.meta.id.clone();
         let library = kb.filled_library()?;
         let changed = library.revisions(&modified)?.last().map(|revision| revision.seen_at);

@@ -20,12 +20,12 @@ use super::request::Request;
 use super::said::{Annotation, Message, Piece};
 use super::{MODEL, task};
 use crate::answer::{Answer, Usage};
-use crate::api::{AnswerShape, json as written, keep};
+use crate::api::{AnswerShape, json as written};
 use crate::base::error::{Error, ErrorKind};
 use crate::retrieve::{Passage, check_question};
 use crate::serve::State;
 use crate::serve::api::json as answered;
-use crate::serve::asking::{self, Asking, Told, blocking};
+use crate::serve::asking::{self, Asking, Told, kept};
 
 /// How often something is sent while nothing is said, so that nobody between takes the connection
 /// for dead.
@@ -198,12 +198,6 @@ fn shape<'a>(
 ) -> AnswerShape<'a> {
     let model = &state.kb.config().models.generator;
     AnswerShape { id, ..AnswerShape::new(question, model, answer) }
-}
-
-/// Keeps an answer in the library; its number. An answer that can't be kept is still given.
-async fn kept(state: &State, question: &str, answer: &Answer) -> Option<i64> {
-    let (question, answer) = (question.to_owned(), answer.clone());
-    blocking(state, move |kb, _| keep(kb, None, &question, &answer)).await.ok().flatten()
 }
 
 /// An answer on its way to a client.

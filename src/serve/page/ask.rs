@@ -74,17 +74,13 @@ pub(super) struct Facts {
 impl Facts {
     /// Of a library.
     pub fn of(library: &Library) -> Result<Facts> {
-        let articles = library.articles(&Default::default())?;
-        let mut authors: Vec<String> =
-            articles.iter().flat_map(|info| info.meta.authors.iter().cloned()).collect();
-        authors.sort();
-        authors.dedup();
+        let mut authors = library.authors()?;
         authors.truncate(AUTHORS);
         let sources = library.sources()?.into_iter().map(|info| {
             let title = info.title.filter(|title| !title.trim().is_empty());
             (info.id.0.clone(), title.unwrap_or(info.id.0))
         });
-        Ok(Facts { articles: articles.len(), sources: sources.collect(), authors })
+        Ok(Facts { articles: library.article_count()?, sources: sources.collect(), authors })
     }
 }
 

@@ -109,14 +109,14 @@ pub(super) async fn article(
         Ok(Query(wanted)) => wanted,
         Err(error) => return Err(Failure(headers, unreadable(error))),
     };
-    let made = blocking(&state, move |kb, _| {
+    let made = blocking(&state, move |kb, watch| {
         let id = ArticleId(id);
         let revision = wanted.revision.as_deref().and_then(|text| text.parse().ok());
         let document = wanted.document.clone().map(DocumentId);
-        let found = match kb.article_text(&id, revision, document.as_ref()) {
+        let found = match kb.article_text(&id, revision, document.as_ref(), watch) {
             // What was cited of a text that is no longer kept can't be shown; the article can.
             Err(error) if error.kind() == ErrorKind::NotFound && document.is_some() => {
-                (kb.article_text(&id, None, None)?, false)
+                (kb.article_text(&id, None, None, watch)?, false)
             }
             other => (other?, true),
         };
