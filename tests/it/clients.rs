@@ -2,13 +2,13 @@
 //! binary. They come from pip, in the versions named here.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::served::*;
 use crate::support::*;
 
 /// What the clients need.
@@ -83,48 +83,14 @@ fn filled() -> Wellread {
     wellread
 }
 
-/// A running server with its address; ended with the test.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(wellread: &Wellread) -> Server {
-        let mut child = wellread.spawn(&["serve", "--addr", "127.0.0.1:0"], Stdio::null());
-        let said = wait_for(&mut child, "http://");
-        let address = said.split("http://").nth(1).unwrap();
-        let address = address.split('/').next().unwrap().to_owned();
-        Server { child, address }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// What it answers to a POST with headers; the head and the body.
-    fn post(&self, path: &str, headers: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\nContent-Length: {length}\r\n\
-             Connection: close\r\n{headers}\r\n{body}",
-            self.address
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What a server answers to a POST of JSON, with headers.
+fn post(server: &Served, path: &str, headers: &[(&str, &str)], body: &str) -> Answered {
+    let mut all = vec![
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+    ];
+    all.extend(headers);
+    server.request(&format!("POST {path}"), &all, body.as_bytes())
 }
 
 #[test]
@@ -141,22 +107,23 @@ fn the_official_mcp_client_over_standard_streams() {
 fn the_official_mcp_client_over_http() {
     let Some(folder) = clients() else { return };
     let wellread = filled();
-    let server = Server::start(&wellread);
-    let url = format!("{}/mcp", server.url());
+    let server = Served::start(&wellread, &[]);
+    let url = format!("http://{}/mcp", server.address);
     for mode in ["legacy", "2026-07-28"] {
         run_client(&wellread, &folder, "mcp_client.py", &[mode, "http", &url]);
     }
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
-    let answer = server.post("/mcp", "", list);
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("list_articles"), "{answer}");
+    let answer = post(&server, "/mcp", &[], list);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.body.contains("list_articles"), "{}", answer.body);
     // A page of anybody's may not ask, and what headers say is what the body says.
-    for headers in ["Origin: http://evil.example\r\n", "Origin: null\r\n"] {
-        let answer = server.post("/mcp", headers, list);
-        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    for origin in ["http://evil.example", "null"] {
+        let answer = post(&server, "/mcp", &[("Origin", origin)], list);
+        assert_eq!(answer.status, 403, "{}", answer.body);
     }
-    let other = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n";
-    let answer = server.post("/mcp", other, list);
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let other = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call")];
+    let answer = post(&server, "/mcp", &other, list);
+    assert_eq!(answer.status, 400, "{}", answer.body);
 }
 
 #[test]
@@ -164,18 +131,21 @@ fn the_official_openai_client() {
     let Some(folder) = clients() else { return };
     let wellread = filled();
     let vector = wellread.file("vector.json", own_vector("varnish").to_string());
-    let server = Server::start(&wellread);
-    run_client(&wellread, &folder, "openai_client.py", &[&server.url(), &vector]);
+    let server = Served::start(&wellread, &[]);
+    run_client(
+        &wellread,
+        &folder,
+        "openai_client.py",
+        &[&format!("http://{}", server.address), &vector],
+    );
     let body = json!({
         "model": "wellread",
         "messages": [{ "role": "user", "content": "what is the hostile lighthouse spy alert?" }],
     });
-    let answer = server.post("/v1/chat/completions", "", &body.to_string());
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.to_lowercase().contains("content-type: application/json"), "{head}");
-    assert!(head.to_lowercase().contains("x-content-type-options: nosniff"), "{head}");
-    assert!(!body.contains(['\u{202e}', '\u{1b}']));
-    let body: Value = serde_json::from_str(body).unwrap();
+    let answer = post(&server, "/v1/chat/completions", &[], &body.to_string());
+    assert!(answer.head.contains("x-content-type-options: nosniff"), "{}", answer.head);
+    assert!(!answer.body.contains(['\u{202e}', '\u{1b}']));
+    let body = answer.json();
     let content = body["choices"][0]["message"]["content"].as_str().unwrap();
     let unescaped = content.replace("\\<", "");
     assert!(!unescaped.contains("](http://evil") && !unescaped.contains("<script"), "{content}");

@@ -1,51 +1,14 @@
 //! The page, in a browser and without one.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use crate::support::{self, Wellread, feed, item, project, sample_feed};
+use crate::served::{Answered, Served};
+use crate::support::{Wellread, feed, item, project, sample_feed};
 
-/// A server of a library; killed with its test.
-struct Server {
-    child: Child,
-    /// As `http://127.0.0.1:1234`.
-    address: String,
-}
-
-impl Server {
-    fn start(wellread: &Wellread) -> Server {
-        let mut child =
-            wellread.spawn(&["--offline", "serve", "--addr", "127.0.0.1:0"], Stdio::null());
-        let said = support::wait_for(&mut child, "(Ctrl-C");
-        let at = said.find("http://").expect("an address");
-        let address = said[at..].split('/').take(3).collect::<Vec<_>>().join("/");
-        Server { child, address }
-    }
-
-    /// An answer to a GET: its head and its body.
-    fn get(&self, path: &str, headers: &str) -> (String, String) {
-        let host = &self.address["http://".len()..];
-        let mut stream = TcpStream::connect(host).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
-        let asked =
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
-        stream.write_all(asked.as_bytes()).expect("a request");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("an answer");
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        (head.to_owned(), body.to_owned())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A server of a library that needs no network.
+fn serve(wellread: &Wellread) -> Served {
+    Served::start(wellread, &["--offline"])
 }
 
 /// A library with the sample, letters of many bytes, and articles that want to run.
@@ -109,15 +72,14 @@ fn scripts() -> Option<PathBuf> {
 fn the_page_in_a_browser() {
     let Some(folder) = scripts() else { return };
     let (wellread, empty) = (filled(), Wellread::small());
-    let (server, nothing, mortal) =
-        (Server::start(&wellread), Server::start(&empty), Server::start(&wellread));
+    let (server, nothing, mortal) = (serve(&wellread), serve(&empty), serve(&wellread));
     let run = |script: &str| {
         let ran = Command::new("node")
             .arg(script)
             .current_dir(&folder)
-            .env("WELLREAD_PAGE", &server.address)
-            .env("WELLREAD_EMPTY", &nothing.address)
-            .env("WELLREAD_MORTAL", &mortal.address)
+            .env("WELLREAD_PAGE", format!("http://{}", server.address))
+            .env("WELLREAD_EMPTY", format!("http://{}", nothing.address))
+            .env("WELLREAD_MORTAL", format!("http://{}", mortal.address))
             .env("WELLREAD_MORTAL_PID", mortal.child.id().to_string())
             .output()
             .expect("node runs");
@@ -138,11 +100,10 @@ fn the_page_in_a_browser() {
 #[test]
 fn pages_are_whole_without_a_script() {
     let (wellread, empty) = (filled(), Wellread::small());
-    let server = Server::start(&wellread);
-    let (head, body) = server.get("/?q=How+many+hours+did+the+boat+take+in+all%3F", "");
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let server = serve(&wellread);
+    let Answered { head, body, .. } = server.get("/?q=How+many+hours+did+the+boat+take+in+all%3F");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(body.contains("912 hours") && body.contains("class=\"cite\""), "{body}");
-    let head = head.to_lowercase();
     for wanted in [
         "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; \
          connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; \
@@ -157,16 +118,16 @@ fn pages_are_whole_without_a_script() {
     // Where a citation leads, what it cites is marked.
     let link = body.split("class=\"cite\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
     let link = link.expect("a citation").replace("&amp;", "&").replace("&#x2f;", "/");
-    let (head, body) = server.get(link.split('#').next().expect("a path"), "");
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let Answered { head, body, .. } = server.get(link.split('#').next().expect("a path"));
+    assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(body.contains("<mark id=\"cited\""), "{body}");
 
-    let (_, body) = server.get("/?q=varnish&mode=search", "");
+    let Answered { body, .. } = server.get("/?q=varnish&mode=search");
     assert!(body.contains("<mark>") && body.contains("Tar, oil and varnish"), "{body}");
-    let (_, body) = server.get("/?q=varnish&author=Jorun+Aas", "");
+    let Answered { body, .. } = server.get("/?q=varnish&author=Jorun+Aas");
     assert!(body.contains("did you mean &quot;Jorunn Aas&quot;?"), "{body}");
-    let (head, body) = server.get("/?q=a&since=soon", "");
-    assert!(head.starts_with("HTTP/1.1 200") && body.contains("is not a date"), "{body}");
+    let Answered { head, body, .. } = server.get("/?q=a&since=soon");
+    assert!(head.starts_with("http/1.1 200") && body.contains("is not a date"), "{body}");
     for (path, status) in [
         ("/articles/0000000000000000", "404"),
         ("/articles/nothing", "404"),
@@ -177,22 +138,22 @@ fn pages_are_whole_without_a_script() {
         ("/articles?page=900", "200"),
         ("/status", "200"),
     ] {
-        let (head, _) = server.get(path, "");
-        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {head}");
+        let Answered { head, .. } = server.get(path);
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{path}: {head}");
     }
 
     // Style and script are kept for good; a page that has not changed is not sent again.
-    let (head, body) = server.get("/articles", "");
+    let Answered { head, body, .. } = server.get("/articles");
     let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag");
-    let (head, _) = server.get("/articles", &format!("If-None-Match: {tag}\r\n"));
-    assert!(head.starts_with("HTTP/1.1 304"), "{head}");
+    let Answered { head, .. } = server.request("GET /articles", &[("If-None-Match", tag)], b"");
+    assert!(head.starts_with("http/1.1 304"), "{head}");
     let style =
         body.split("rel=\"stylesheet\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
     let style = style.expect("a style").replace("&#x2f;", "/");
-    let (head, body) = server.get(&style, "");
+    let Answered { head, body, .. } = server.get(&style);
     assert!(head.contains("max-age=31536000, immutable") && head.contains("text/css"), "{head}");
     assert!(body.contains("--accent"));
 
-    let (_, body) = Server::start(&empty).get("/", "");
+    let Answered { body, .. } = serve(&empty).get("/");
     assert!(body.contains("There are no articles yet") && body.contains("wellread add"), "{body}");
 }
