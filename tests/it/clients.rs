@@ -1,7 +1,7 @@
 //! The official clients of the protocols that assistants and chat programs speak, against the real
 //! binary. They come from pip, in the versions named here.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
