@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::json::is_obeyed;
 use crate::base::ArticleId;
+use crate::base::http::is_web;
 
 /// The scheme and place under which articles without a link of their own are known.
 pub const ARTICLES: &str = "wellread://article/";
@@ -17,8 +18,7 @@ pub fn link(url: Option<&str>, id: &ArticleId) -> String {
 
 /// An article's own link as a link's destination can be written; `None` if it does not lead to the web.
 pub fn web_link(url: &str) -> Option<String> {
-    let (scheme, _) = url.split_once("://")?;
-    matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https").then(|| encoded(url))
+    is_web(url).then(|| encoded(url))
 }
 
 /// A link without a character that could end it early.
@@ -43,6 +43,11 @@ fn encoded(url: &str) -> String {
 pub fn escaped(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(line).collect();
     lines.join("\n")
+}
+
+/// Text as the label of a link, which brackets and code would end.
+pub fn label(text: &str) -> String {
+    escaped(&text.replace('[', "(").replace(']', ")").replace('`', "'"))
 }
 
 fn line(text: &str) -> String {
@@ -170,8 +175,8 @@ mod tests {
             after in "[a!\\[\\]()<>:/\\\\`]{0,9}",
         ) {
             let own = "https://own.example/";
-            let (text, after) = (escaped(&text), escaped(&after));
-            let markdown = format!("{text} [1]({own}) [{after}]({own})");
+            let (text, name, after) = (escaped(&text), label(&after), escaped(&after));
+            let markdown = format!("{text} [1]({own}) {after} [{name}]({own})");
             let (_, links) = shown(&markdown);
             prop_assert_eq!(links, vec![own.to_owned(); 2], "{}", markdown);
         }

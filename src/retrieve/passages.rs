@@ -129,6 +129,7 @@ fn stale(hit: &Hit) -> Error {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::base::samples::article;
     use crate::base::{Block, BlockKind, Section};
     use crate::retrieve::samples;
 
@@ -175,6 +176,7 @@ pub(super) mod tests {
     fn hit(document: &Document, block: usize) -> Hit {
         let range = document.blocks[block].range.clone();
         Hit {
+            article: article("Boats"),
             document: DocumentId("d0c".into()),
             ordinal: block,
             heading_path: vec!["Only".into()],

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::answer::{self, AbstainReason, Answer, AnswerSentence};
-use crate::api::markdown::{escaped, link};
+use crate::api::markdown::{escaped, label, link};
 use crate::base::text::collapse;
 use crate::retrieve::Passage;
 
@@ -112,15 +112,10 @@ fn abstention(answer: &Answer) -> String {
         text.push_str("\n\nNearest sections:\n");
         for passage in &answer.passages {
             let place = std::iter::once(&passage.article.title).chain(&passage.heading_path);
-            let place: Vec<String> = place.map(|name| linked(&collapse(name))).collect();
+            let place: Vec<String> = place.map(|name| label(&collapse(name))).collect();
             let url = link(passage.article.url.as_deref(), &passage.article.id);
             text.push_str(&format!("\n- [{}]({url})", place.join(" › ")));
         }
     }
     text
-}
-
-/// Text within a link's brackets.
-fn linked(text: &str) -> String {
-    escaped(text).replace('[', "(").replace("\\]", ")").replace(']', ")").replace('`', "'")
 }
