@@ -5,7 +5,8 @@
     python3 benches/serve.py 127.0.0.1:7878 "A question" ["another"]…  [--searches 200] [--clients 1]
 
 Searches are sent over kept connections, once while nothing else is asked and once while answers are
-written one after the other; printed are percentiles of both in milliseconds.
+written one after the other; printed are percentiles of both in milliseconds. Each client lets
+`--pause` milliseconds pass between two of them; 0 is a flood.
 """
 
 import argparse
@@ -21,13 +22,11 @@ def percentile(times, share):
     return times[min(len(times) - 1, int(share * len(times)))]
 
 
-def search(address, queries, count, stop=None):
-    """Times of `count` searches, or of as many as there are until `stop`."""
+def search(address, queries, count, pause=0.0):
+    """Times of `count` searches."""
     connection = http.client.HTTPConnection(address)
     times = []
     for n in range(count):
-        if stop and stop.is_set():
-            break
         path = "/api/search?" + urllib.parse.urlencode({"q": queries[n % len(queries)], "limit": 10})
         start = time.perf_counter()
         connection.request("GET", path)
@@ -35,14 +34,15 @@ def search(address, queries, count, stop=None):
         body = answer.read()
         times.append((time.perf_counter() - start) * 1000)
         assert answer.status == 200, body
+        time.sleep(pause)
     return times
 
 
-def side_by_side(address, queries, count, clients, stop=None):
+def side_by_side(address, queries, count, clients, pause):
     found = [[] for _ in range(clients)]
 
     def one(at):
-        found[at] = search(address, queries, count // clients, stop)
+        found[at] = search(address, queries, count // clients, pause)
 
     threads = [threading.Thread(target=one, args=(at,)) for at in range(clients)]
     [thread.start() for thread in threads]
@@ -79,9 +79,12 @@ def main():
     parser.add_argument("questions", nargs="+")
     parser.add_argument("--searches", type=int, default=200)
     parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--pause", type=float, default=100, metavar="MILLISECONDS")
     args = parser.parse_args()
-    search(args.address, args.questions, 5)
-    alone = side_by_side(args.address, args.questions, args.searches, args.clients)
+    # Each is asked once before, for what is computed once and kept.
+    search(args.address, args.questions, len(args.questions))
+    pause = args.pause / 1000
+    alone = side_by_side(args.address, args.questions, args.searches, args.clients, pause)
     report("alone", alone)
     stop, asked = threading.Event(), []
     asking = threading.Thread(target=ask, args=(args.address, args.questions, stop, asked))
@@ -89,7 +92,7 @@ def main():
     while not asked:
         time.sleep(0.05)
     time.sleep(1)
-    busy = side_by_side(args.address, args.questions, args.searches, args.clients)
+    busy = side_by_side(args.address, args.questions, args.searches, args.clients, pause)
     stop.set()
     asking.join()
     report(f"while {len(asked)} answers are written", busy)

@@ -8,8 +8,10 @@ pub mod kernels;
 pub mod math;
 mod pace;
 mod pool;
+mod urgent;
 
 pub use bytes::{Bytes, Mapped};
 pub use kernels::{Tier, cap_tier, tier};
 pub use pace::Pace;
 pub use pool::Pool;
+pub use urgent::{Urgent, Yielding};

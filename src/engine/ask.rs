@@ -8,6 +8,7 @@ use crate::answer::conversation::Seen;
 use crate::answer::{Answer, AnswerStatus, Asked, OnSaid, Prepared, Said, declines_early};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
+use crate::compute::Urgent;
 use crate::index::Opened;
 use crate::infer::Embedder;
 use crate::library::Library;
@@ -176,7 +177,10 @@ impl KnowledgeBase {
             escalates: false,
             start,
         };
-        let prepared = asked.prepare()?;
+        let prepared = {
+            let _first = Urgent::begin();
+            asked.prepare()?
+        };
         go_on(&asked, prepared, on_said)
     }
 
@@ -187,6 +191,7 @@ impl KnowledgeBase {
         (index, library, embedder): (&Opened, &Library, &dyn Embedder),
         limit: usize,
     ) -> Result<Retrieved> {
+        let _first = Urgent::begin();
         let look = |kind, hits: &[Hit]| self.details(library, embedder, kind, hits);
         let place = Place { index, embedder, look: &look };
         retrieve::search(&place, text, filter, &self.config().retrieval, limit)

@@ -6,7 +6,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use candle_core::{Result, bail};
 use half::f16;
@@ -16,7 +15,7 @@ use super::family::{Act, Facts};
 use super::turn::{Turn, Turns};
 use super::weights::{Keep, LayerMatrices, Weights, Words};
 use crate::compute::kernels::{Attention, Format, Gate, Matrix, Rows, attend, gated, multiply};
-use crate::compute::{Pace, Pool, math};
+use crate::compute::{Pace, Pool, Yielding, math};
 
 /// Tokens from which on a forward pass is one of a prompt, whose best number of threads is found by
 /// itself.
@@ -205,16 +204,19 @@ impl Transformer {
         if tokens.is_empty() {
             bail!("there are no tokens");
         }
-        let start = Instant::now();
+        let mut time = Yielding::begin();
         let pace = usize::from(tokens.len() >= MANY);
         let threads = self.paces[pace].threads();
         self.pool.limit(threads);
         let mut buffers = std::mem::take(&mut self.buffers);
-        let scores = self.pass_in(&mut buffers, tokens, after, go_on);
+        let scores = self.pass_in(&mut buffers, tokens, after, &mut || {
+            time.make_room();
+            go_on()
+        });
         self.buffers = buffers;
         let is_whole = scores.as_ref().is_ok_and(Option::is_some);
         if is_whole && after == After::Last && (tokens.len() == 1 || tokens.len() >= MANY) {
-            self.paces[pace].took(start.elapsed().as_secs_f64() / tokens.len() as f64);
+            self.paces[pace].took(time.worked().as_secs_f64() / tokens.len() as f64);
         }
         scores
     }
