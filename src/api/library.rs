@@ -8,7 +8,7 @@ use crate::base::{
 };
 use crate::engine::ReadReport;
 use crate::engine::sync::Synced;
-use crate::library::{ArticleInfo, RemovedSource, RevisionInfo, SourceInfo};
+use crate::library::{RemovedSource, RevisionInfo, SourceInfo};
 use crate::source::fetch::Source;
 
 /// What became of several sources.
@@ -100,17 +100,6 @@ impl<'a> SectionShape<'a> {
             text: &document.text[section.range.clone()],
         }
     }
-}
-
-/// Articles, a page of those that a filter leaves.
-#[derive(Debug, Serialize)]
-pub struct ArticlesShape<'a> {
-    /// Newest first, those without a date last.
-    pub articles: &'a [ArticleInfo],
-    /// How many the filter leaves in all.
-    pub total: usize,
-    /// How many of them stand before these.
-    pub offset: usize,
 }
 
 /// Sources.

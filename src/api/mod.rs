@@ -32,8 +32,7 @@ pub use found::{FetchedShape, FoundShape};
 pub use index::{IndexShape, VerifiedShape};
 pub use kept::{ConversationShape, FailedShape as FailedQuestion, again, keep};
 pub use library::{
-    ArticleShape, ArticlesShape, BlockShape, ReadShape, RemovedShape, SectionShape, SourcesShape,
-    TextShape,
+    ArticleShape, BlockShape, ReadShape, RemovedShape, SectionShape, SourcesShape, TextShape,
 };
 pub use status::{StatusShape, SyncShape};
 pub use told::{AbstainedShape, PassagesShape, QuotesShape, StandaloneShape};

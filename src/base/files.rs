@@ -17,6 +17,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_dir(folder_of(path))
 }
 
+/// Writes a new file whole or not at all, and durably; its owner alone can read it.
+///
+/// # Errors
+/// If it can't be written, or there is one already, which stays as it is.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let cannot = |error: std::io::Error| {
+        let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let error = Error::io(format!("cannot write {}", path.display()), error);
+        if is_there { error.hint("name a file that is not there yet") } else { error }
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(cannot)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
+    file.persist_noclobber(path).map_err(|failed| cannot(failed.error))?;
+    sync_dir(folder_of(path))
+}
+
 /// Writes a file whole or not at all, as [`write`], by what `fill` writes to it.
 ///
 /// # Errors
@@ -80,4 +96,19 @@ pub fn sync_dir(path: &Path) -> Result<()> {
     })?;
     let _: &Path = path;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.txt");
+        write_new(&path, b"first").unwrap();
+        let error = write_new(&path, b"second").unwrap_err();
+        assert!(format!("{:?}", error.steps()).contains("not there yet"), "{error:?}");
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "first");
+    }
 }

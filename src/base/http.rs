@@ -1,4 +1,11 @@
-//! The one way to a client for http and https.
+//! http and https: which links are of them, and the one way to a client.
+
+/// Whether a link leads to the web as it stands: a whole address of http or https.
+pub(crate) fn is_web(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let is_named = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    is_named && url::Url::parse(url).is_ok()
+}
 
 /// A builder of clients, with TLS by `ring`.
 ///

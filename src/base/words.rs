@@ -26,6 +26,14 @@ impl std::fmt::Display for SourceId {
 #[serde(transparent)]
 pub struct ArticleId(pub String);
 
+impl ArticleId {
+    /// The id that a text is, in any case of its letters; `None` if it is none.
+    pub fn read(text: &str) -> Option<ArticleId> {
+        let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| ArticleId(text.to_ascii_lowercase()))
+    }
+}
+
 impl std::fmt::Display for ArticleId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -37,6 +45,14 @@ impl std::fmt::Display for ArticleId {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DocumentId(pub String);
+
+impl DocumentId {
+    /// The id that a text is, in any case of its letters; `None` if it is none.
+    pub fn read(text: &str) -> Option<DocumentId> {
+        let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| DocumentId(text.to_ascii_lowercase()))
+    }
+}
 
 impl std::fmt::Display for DocumentId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -56,6 +56,10 @@ impl KnowledgeBase {
                     .hint("ask for the revision alone"),
                 _ => error,
             })?;
+            if library.is_of_others(wanted, id)? {
+                return Err(none(format!("the document {wanted} is of another article than {id}"))
+                    .hint("ask for the revision alone"));
+            }
             return text(Some(wanted.clone()), revision, found);
         }
         let revision = revision.unwrap_or(newest_revision);

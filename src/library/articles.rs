@@ -26,6 +26,17 @@ pub struct ArticleInfo {
     pub changed_at: Timestamp,
 }
 
+/// Some of the articles that pass a filter.
+#[derive(Debug, Default, PartialEq, Serialize)]
+pub struct ArticlesPage {
+    /// Newest first, those without a date last.
+    pub articles: Vec<ArticleInfo>,
+    /// How many pass in all.
+    pub total: usize,
+    /// How many of them stand before these.
+    pub offset: usize,
+}
+
 /// One version of an article.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RevisionInfo {
@@ -99,6 +110,24 @@ impl Library {
             tx.prepare_cached(&sql)?.query_map([], info)?.collect::<Sql<Vec<_>>>()
         })?;
         Ok(all.into_iter().filter(|info| passes(info, filter)).collect())
+    }
+
+    /// Some of the articles that pass a filter, in the order of [`Library::articles`]: `limit` of
+    /// them, behind the first `offset`.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn articles_page(
+        &self,
+        filter: &Filter,
+        offset: usize,
+        limit: usize,
+    ) -> Result<ArticlesPage> {
+        let mut articles = self.articles(filter)?;
+        let total = articles.len();
+        articles.truncate(offset.saturating_add(limit));
+        articles.drain(..offset.min(articles.len()));
+        Ok(ArticlesPage { articles, total, offset })
     }
 
     /// The article that a URL leads to, tracking parameters and the like left aside; found without

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Library, Sql, damaged, damaged_by};
 use crate::base::error::{Error, ErrorKind, Result, Step};
-use crate::base::{Document, DocumentId, hex};
+use crate::base::{ArticleId, Document, DocumentId, hex};
 
 /// Ways of cleaning whose documents are kept when nothing else names them: the last ones used.
 const CLEANINGS: usize = 3;
@@ -70,6 +70,20 @@ impl Library {
             )
             .hint("the index is of another library")
             .step(Step::Rebuild)
+        })
+    }
+
+    /// Whether a document is known to be of other articles and not of this one. Of one that no
+    /// article has any more, nobody knows whose it was.
+    ///
+    /// # Errors
+    /// If the library can't be read.
+    pub fn is_of_others(&self, document: &DocumentId, article: &ArticleId) -> Result<bool> {
+        self.read("cannot be read (document)", |tx| {
+            tx.prepare_cached(
+                "SELECT count(*) > 0 AND total(article_id = ?2) = 0 FROM cleaned WHERE document = ?1",
+            )?
+            .query_row([&document.0, &article.0], |row| row.get(0))
         })
     }
 

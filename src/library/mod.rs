@@ -31,7 +31,7 @@ mod sources;
 mod tests;
 mod vectors;
 
-pub use articles::{ArticleInfo, RevisionInfo};
+pub use articles::{ArticleInfo, ArticlesPage, RevisionInfo};
 pub use history::{ConversationInfo, Feedback, KeptAnswer, NewAnswer, Verdict};
 pub use identity::{Item, canonical_url, url_key};
 pub use indexed::Pending;

@@ -21,7 +21,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use jiff::Timestamp;
 
-use crate::api::SyncShape;
+use crate::api::{StatusShape, SyncShape};
+use crate::base::error::Result;
 use crate::base::{Cancel, Event};
 use crate::engine::KnowledgeBase;
 use guard::Guard;
@@ -90,6 +91,14 @@ impl Shared {
     /// How the reading of sources goes.
     pub fn sync_status(&self) -> SyncShape {
         self.sync.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How the knowledge base and its server stand.
+    ///
+    /// # Errors
+    /// If library or index can't be read.
+    pub fn status(&self) -> Result<StatusShape> {
+        StatusShape::of(&self.kb, self.started_at, self.answers_wanted(), self.sync_status())
     }
 
     /// Answers that are written, and that wait to be.

@@ -37,6 +37,8 @@ fn verdicts_become_questions_of_a_set() {
 
     let file = wellread.dir.path().join("mine.jsonl").display().to_string();
     wellread.succeeds(&["eval", "from-feedback", "-o", &file]);
+    // What was completed there by hand is not lost to a second call.
+    wellread.fails(&["eval", "from-feedback", "-o", &file], "name a file that is not there yet");
     let text = std::fs::read_to_string(&file).unwrap();
     let questions: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -84,6 +84,10 @@ fn every_route_says_what_the_commands_say() {
     served.get(&format!("/api/articles/{id}/text?revision=7")).is_error(404, "revision 7");
     let gone = format!("/api/articles/{id}/text?document={}", "0".repeat(32));
     served.get(&gone).is_error(404, "no longer kept");
+    let articles = all["articles"].as_array().unwrap();
+    let other = articles.iter().find(|one| one["id"] != id).unwrap()["id"].as_str().unwrap();
+    let mixed = format!("/api/articles/{other}/text?document={document}");
+    served.get(&mixed).is_error(404, "is of another article");
 
     let sources = served.json("/api/sources");
     is_valid("sources", &sources);

@@ -113,7 +113,7 @@ pub struct EvalCheck {
 /// `eval from-feedback`.
 #[derive(Args, Debug)]
 pub struct EvalFromFeedback {
-    /// The file that is written; standard output if none is named
+    /// The new file that is written; standard output if none is named
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<std::path::PathBuf>,
 }

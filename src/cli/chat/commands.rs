@@ -1,14 +1,13 @@
 //! What can be typed besides questions.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use super::session::Session;
 use super::{conversations, delete, section, terminal};
 use crate::api::FilterWords;
-use crate::base::Filter;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::text::nearest;
+use crate::base::{Filter, files};
 use crate::cli::text;
 use crate::cli::ui::{Pen, styles};
 
@@ -170,7 +169,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, command: Command) -> Result<Nex
                 return Err(Error::new(ErrorKind::Usage, "there is nothing to save yet")
                     .hint("ask a question first"));
             }
-            save(Path::new(&file), &said.join("\n"))?;
+            files::write_new(Path::new(&file), said.join("\n").as_bytes())?;
             ui.result(&format!("Saved to {}.\n", ui.pen.safe(&file)))?;
         }
         Command::Help => ui.result(&help(ui.pen))?,
@@ -200,23 +199,6 @@ fn help(pen: Pen) -> String {
 }
 
 /// Writes a new file that only its owner can read.
-fn save(path: &Path, text: &str) -> Result<()> {
-    let mut options = fs_err::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use fs_err::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path).map_err(|error| {
-        let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
-        let error = Error::io("cannot save the conversation", error);
-        if is_there { error.hint("name a file that is not there yet") } else { error }
-    })?;
-    file.write_all(text.as_bytes())
-        .map_err(|error| Error::io("cannot save the conversation", error))
-}
-
 /// A filter as it is typed.
 fn filter(session: &Session<'_, '_>, said: &str) -> Result<Filter> {
     if ["none", "off", "all", "clear"].contains(&said) {
@@ -353,15 +335,5 @@ mod tests {
         assert!(hint("author=\"Ida").contains("author="));
         let filter = Filter { since: "2025-01-01T00:00:00Z".parse().ok(), ..Filter::default() };
         assert_eq!(in_words(&filter), "Only these articles are asked: since=2025-01-01");
-    }
-
-    #[test]
-    fn a_file_that_is_there_is_not_written_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("chat.txt");
-        save(&path, "first").unwrap();
-        let error = save(&path, "second").unwrap_err();
-        assert!(format!("{:?}", error.steps()).contains("not there yet"), "{error:?}");
-        assert_eq!(fs_err::read_to_string(&path).unwrap(), "first");
     }
 }

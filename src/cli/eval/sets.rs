@@ -127,7 +127,7 @@ pub(super) fn from_feedback(app: &App<'_>, args: &EvalFromFeedback) -> Result<Ou
     let questions: Vec<Question> =
         all.iter().map(|one| feedback::question(one, &guid)).collect::<Result<_>>()?;
     let Some(path) = &args.output else { return write_questions(app, &questions) };
-    files::write(path, json_lines(&questions)?.as_bytes())?;
+    files::write_new(path, json_lines(&questions)?.as_bytes())?;
     let open = questions.iter().filter(|question| question.kind == Verdict::Bad.as_str()).count();
     app.ui.status(&format!(
         "{} questions in {}, {open} of them to be completed",

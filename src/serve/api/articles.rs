@@ -4,7 +4,7 @@ use axum::extract::{Path, RawQuery, State as Extract};
 use axum::response::Response;
 
 use super::{Failure, Query, filter_words, json};
-use crate::api::{ArticleShape, ArticlesShape, SectionShape, TextShape};
+use crate::api::{ArticleShape, SectionShape, TextShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, DocumentId};
 use crate::serve::State;
@@ -30,14 +30,12 @@ pub(super) async fn list(
             Error::new(ErrorKind::Usage, format!("limit is {limit}; it can be 1 to {MAX_PAGE}"));
         return Err(Failure(error));
     }
-    let articles = blocking(&state, move |kb, _| {
+    let page = blocking(&state, move |kb, _| {
         let library = kb.filled_library()?;
-        library.articles(&words.understood(&library)?)
+        library.articles_page(&words.understood(&library)?, offset, limit)
     })
     .await?;
-    let start = offset.min(articles.len());
-    let page = &articles[start..articles.len().min(start.saturating_add(limit))];
-    Ok(json(&ArticlesShape { articles: page, total: articles.len(), offset }))
+    Ok(json(&page))
 }
 
 pub(super) async fn one(
@@ -75,16 +73,10 @@ pub(super) async fn text(
     let id = article_id(&id)?;
     let query = Query::of(query.as_deref(), &["revision", "document"])?;
     let revision: Option<u32> = query.number("revision")?;
+    let no_document = || Error::new(ErrorKind::Usage, "document must be 32 hexadecimal digits");
     let document = query.one("document")?;
-    if let Some(name) = &document
-        && (name.len() != 32 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    {
-        return Err(Failure(Error::new(
-            ErrorKind::Usage,
-            "document must be 32 hexadecimal digits",
-        )));
-    }
-    let document = document.map(|name| DocumentId(name.to_ascii_lowercase()));
+    let document =
+        document.map(|name| DocumentId::read(&name).ok_or_else(no_document)).transpose()?;
     let text =
         blocking(&state, move |kb, watch| kb.article_text(&id, revision, document.as_ref(), watch))
             .await?;
@@ -99,10 +91,9 @@ pub(super) async fn text(
 
 /// An article's id as a path names it.
 fn article_id(text: &str) -> Result<ArticleId> {
-    if text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(ArticleId(text.to_ascii_lowercase()));
-    }
-    let text: String = text.chars().take(80).collect();
-    Err(Error::new(ErrorKind::NotFound, format!("\"{text}\" is no article's id"))
-        .hint("ids are 16 hexadecimal digits; the list of articles has them"))
+    ArticleId::read(text).ok_or_else(|| {
+        let text: String = text.chars().take(80).collect();
+        Error::new(ErrorKind::NotFound, format!("\"{text}\" is no article's id"))
+            .hint("ids are 16 hexadecimal digits; the list of articles has them")
+    })
 }

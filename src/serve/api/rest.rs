@@ -8,7 +8,7 @@ use serde_json::json as value;
 
 use super::search::understood;
 use super::{Failure, Json, Query, json};
-use crate::api::{ClaimsShape, FilterWords, SourcesShape, StatusShape};
+use crate::api::{ClaimsShape, FilterWords, SourcesShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::library::Verdict;
 use crate::serve::State;
@@ -35,8 +35,8 @@ pub(super) async fn status(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     Query::of(query.as_deref(), &[])?;
-    let (started, wanted, sync) = (state.started_at, state.answers_wanted(), state.sync_status());
-    let status = blocking(&state, move |kb, _| StatusShape::of(kb, started, wanted, sync)).await?;
+    let shared = State::clone(&state);
+    let status = blocking(&state, move |_, _| shared.status()).await?;
     Ok(json(&status))
 }
 

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::arguments::{alone, bounded, understood, with_filter};
 use super::{resources, tools};
 use crate::api::markdown::ARTICLES;
-use crate::api::{ArticlesShape, ClaimsShape, FetchedShape, FoundShape, StatusShape, json};
+use crate::api::{ClaimsShape, FetchedShape, FoundShape, json};
 use crate::api::{FilterWords, step_in_words};
 use crate::base::ArticleId;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::Question;
+use crate::library::ArticlesPage;
 use crate::retrieve::check_question;
 use crate::serve::State;
 use crate::serve::asking::blocking;
@@ -139,13 +140,11 @@ pub(super) async fn list_articles(state: &State, arguments: JsonObject) -> Resul
     let limit = bounded("limit", limit, tools::PAGE)?;
     blocking(state, move |kb, _| {
         let filter = understood(kb, &words)?;
-        let all = match kb.existing_library()? {
-            Some(library) => library.articles(&filter)?,
-            None => Vec::new(),
+        let page = match kb.existing_library()? {
+            Some(library) => library.articles_page(&filter, offset, limit)?,
+            None => ArticlesPage { offset, ..ArticlesPage::default() },
         };
-        let start = offset.min(all.len());
-        let page = &all[start..all.len().min(start.saturating_add(limit))];
-        structured(&ArticlesShape { articles: page, total: all.len(), offset })
+        structured(&page)
     })
     .await
 }
@@ -156,6 +155,6 @@ struct Nothing {}
 
 pub(super) async fn status(state: &State, arguments: JsonObject) -> Result<CallToolResult> {
     let Nothing {} = alone(arguments)?;
-    let (started, wanted, sync) = (state.started_at, state.answers_wanted(), state.sync_status());
-    blocking(state, move |kb, _| structured(&StatusShape::of(kb, started, wanted, sync)?)).await
+    let shared = State::clone(state);
+    blocking(state, move |_, _| structured(&shared.status()?)).await
 }

@@ -12,7 +12,7 @@ use crate::api::FetchedShape;
 use crate::api::markdown::ARTICLES;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::{ArticleId, Filter};
-use crate::library::ArticleInfo;
+use crate::library::{ArticleInfo, ArticlesPage};
 use crate::serve::State;
 use crate::serve::asking::blocking;
 
@@ -25,9 +25,7 @@ const PAGE: usize = 100;
 /// The article that an id or a resource's name means.
 pub(super) fn article_id(text: &str) -> Option<ArticleId> {
     let text = text.trim();
-    let id = text.strip_prefix(ARTICLES).unwrap_or(text);
-    let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_id.then(|| ArticleId(id.to_ascii_lowercase()))
+    ArticleId::read(text.strip_prefix(ARTICLES).unwrap_or(text))
 }
 
 /// How articles are named.
@@ -49,17 +47,16 @@ pub(super) async fn list(
             .parse()
             .map_err(|_| ErrorData::invalid_params("the cursor is none of this list", None))?,
     };
-    let all = blocking(state, |kb, _| match kb.existing_library()? {
-        Some(library) => library.articles(&Filter::default()),
-        None => Ok(Vec::new()),
+    let page = blocking(state, move |kb, _| match kb.existing_library()? {
+        Some(library) => library.articles_page(&Filter::default(), start, PAGE),
+        None => Ok(ArticlesPage::default()),
     })
     .await
     .map_err(|error| internal(&error))?;
-    let page = all.get(start..).unwrap_or_default();
-    let page = &page[..page.len().min(PAGE)];
-    let mut list = ListResourcesResult::with_all_items(page.iter().map(resource).collect());
+    let resources = page.articles.iter().map(resource).collect();
+    let mut list = ListResourcesResult::with_all_items(resources);
     let next = start.saturating_add(PAGE);
-    list.next_cursor = (next < all.len()).then(|| next.to_string());
+    list.next_cursor = (next < page.total).then(|| next.to_string());
     Ok(list)
 }
 

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::ask::Facts;
 use super::reader::{self, Mark};
 use super::{Failure, Fields, view};
-use crate::api::{ErrorShape, FilterWords, StatusShape};
+use crate::api::{ErrorShape, FilterWords};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, DocumentId};
-use crate::library::{ArticleInfo, Library};
+use crate::library::{ArticlesPage, Library};
 use crate::serve::State;
 use crate::serve::asking::blocking;
 
@@ -59,11 +59,11 @@ pub(super) async fn list(
     Ok(view::page(&headers, "articles.html", values))
 }
 
-/// One page of the articles that pass.
+/// One page of the articles that pass, from 1.
 #[derive(Debug, Default, Serialize)]
 struct List {
-    articles: Vec<ArticleInfo>,
-    total: usize,
+    #[serde(flatten)]
+    found: ArticlesPage,
     page: usize,
     pages: usize,
 }
@@ -72,11 +72,15 @@ struct List {
 fn listed(library: &Library, fields: &Fields) -> Result<List> {
     let title = Some(fields.q.trim().to_owned()).filter(|title| !title.is_empty());
     let words = FilterWords { title, ..fields.filter() };
-    let articles = library.articles(&words.understood(library)?)?;
-    let (total, pages) = (articles.len(), articles.len().div_ceil(PAGE).max(1));
-    let page = fields.page.trim().parse().unwrap_or(1).clamp(1, pages);
-    let articles = articles.into_iter().skip((page - 1) * PAGE).take(PAGE).collect();
-    Ok(List { articles, total, page, pages })
+    let filter = words.understood(library)?;
+    let page = fields.page.trim().parse().unwrap_or(1).max(1);
+    let of = |page: usize| library.articles_page(&filter, (page - 1).saturating_mul(PAGE), PAGE);
+    let mut found = of(page)?;
+    let pages = found.total.div_ceil(PAGE).max(1);
+    if page > pages {
+        found = of(pages)?;
+    }
+    Ok(List { found, page: page.min(pages), pages })
 }
 
 /// What of an article is to be shown.
@@ -110,7 +114,8 @@ pub(super) async fn article(
         Err(error) => return Err(Failure(headers, unreadable(error))),
     };
     let made = blocking(&state, move |kb, watch| {
-        let id = ArticleId(id);
+        let none = || Error::new(ErrorKind::NotFound, "there is no such article");
+        let id = ArticleId::read(&id).ok_or_else(none)?;
         let revision = wanted.revision.as_deref().and_then(|text| text.parse().ok());
         let document = wanted.document.clone().map(DocumentId);
         let found = match kb.article_text(&id, revision, document.as_ref(), watch) {
@@ -154,7 +159,7 @@ pub(super) async fn status(
     Extract(state): Extract<State>,
     headers: HeaderMap,
 ) -> std::result::Result<Response, Failure> {
-    let (started, wanted, sync) = (state.started_at, state.answers_wanted(), state.sync_status());
+    let shared = State::clone(&state);
     let made = blocking(&state, move |kb, _| {
         let sources = match kb.existing_library()? {
             Some(library) => library.sources()?,
@@ -167,7 +172,7 @@ pub(super) async fn status(
                 context! { info => view::value(info.clone()), link }
             })
             .collect();
-        let status = StatusShape::of(kb, started, wanted, sync)?;
+        let status = shared.status()?;
         Ok(context! { here => "status", sources => shown, status => view::value(status) })
     })
     .await;

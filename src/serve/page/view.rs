@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::assets;
 use crate::api::{ErrorDetail, json};
+use crate::base::http::is_web;
 
 const TEMPLATES: [(&str, &str); 7] = [
     ("base.html", include_str!("templates/base.html")),
@@ -85,10 +86,7 @@ fn query(text: &str) -> String {
 /// A link that a page may carry: one to the web. Anything else that an article names as its link is
 /// shown at most.
 pub(super) fn web_link(url: Option<&str>) -> Option<&str> {
-    url.filter(|url| {
-        let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        matches!(scheme.as_str(), "http" | "https") && url::Url::parse(url).is_ok()
-    })
+    url.filter(|url| is_web(url))
 }
 
 /// What a template can look into.

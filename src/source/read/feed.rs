@@ -6,6 +6,7 @@ use super::xml::{self, Document, Start, Token};
 use super::{Hint, Outline, Outlines, Parsed, absolute, plain};
 use crate::base::ParsedSource;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::http::is_web;
 use crate::base::text::collapse;
 use draft::{Draft, in_item, title};
 
@@ -357,8 +358,4 @@ pub(super) fn outlines(text: &str, hint: &Hint<'_>) -> Parsed {
         ));
     }
     Parsed::Outlines(found)
-}
-
-fn is_web(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
