@@ -16,14 +16,18 @@ use crate::serve::{Seen, Site, Wire};
 const FEEDS: usize = 100;
 const AWAY: Duration = Duration::from_millis(300);
 
+/// Articles whose texts are embedded.
+const EMBEDDED: usize = 60;
+
 type Row = fn(&mut Bench) -> Value;
 
 /// Each row by its name.
-pub const ROWS: [(&str, Row); 9] = [
+pub const ROWS: [(&str, Row); 10] = [
     ("search", search),
     ("sync", sync),
     ("summaries", summaries),
     ("learn", learn),
+    ("embed", embed),
     ("build", build),
     ("memory", memory),
     ("verify", verify),
@@ -94,6 +98,23 @@ fn learn(bench: &mut Bench) -> Value {
     let nothing: Vec<Ran> = (0..bench.runs).map(|_| bench.read_into(&data, &[&feed])).collect();
     let mut found = summary(&runs);
     found["nothing_new"] = summary(&nothing);
+    found
+}
+
+/// Texts of chunks of 100 tokens, none of which is known.
+fn embed(bench: &mut Bench) -> Value {
+    let data = bench.scratch("large");
+    let feed = bench.home.join("pool.xml");
+    std::fs::write(&feed, corpus::letters(0..EMBEDDED)).unwrap();
+    bench.read_into(&data, &[&feed.display().to_string()]);
+    let file = bench.home.join("embedded.bin").display().to_string();
+    let ran = bench.program.watched(&data, &["embed", "--shard", "1/1", &file, "--json"]);
+    let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let texts = said["embedded"].as_u64().unwrap();
+    let mut found = summary(std::slice::from_ref(&ran));
+    found["texts"] = json!(texts);
+    found["texts_per_s"] = json!((texts as f64 / ran.wall_ms * 1e4).round() / 10.0);
+    found["texts_per_cpu_s"] = json!((texts as f64 / ran.cpu_ms * 1e4).round() / 10.0);
     found
 }
 

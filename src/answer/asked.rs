@@ -158,6 +158,11 @@ impl Asked<'_> {
         Ok(answer)
     }
 
+    /// Whether an answer is to take no longer.
+    fn is_late(&self) -> bool {
+        self.options.time().is_some_and(|time| self.start.elapsed() >= time)
+    }
+
     /// Whether the quotes of an answer may be it.
     fn is_quotable(&self, answer: &Answer) -> bool {
         let has_figure = |quote: &Quote| cite::adds_figure(&quote.text, self.question);
@@ -200,7 +205,8 @@ impl Asked<'_> {
                     }
                 }
             }
-            if cancel.is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let is_over = cancel.is_raised() || self.is_late() && reader.has_sentences();
+            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         if let Some(error) = failure {
             return Err(error);

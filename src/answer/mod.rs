@@ -10,6 +10,8 @@ mod quote;
 mod reader;
 mod signals;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::Result;
@@ -37,6 +39,10 @@ pub struct AnswerOptions {
     /// Tokens of the passages that the LLM reads, by the embedder's count: where they have more, it
     /// reads the sentences that answer best and those beside them.
     pub read_tokens: usize,
+    /// Seconds that an answer is to take at the most, 0 for no such limit: the LLM reads as much as
+    /// it has time for, by how quick it was before, and writes no further sentence after them. With
+    /// a limit, an answer depends on the machine.
+    pub max_seconds: u64,
     /// Tokens of the answer at the most.
     pub max_tokens: usize,
     /// 0 takes the likeliest token each time.
@@ -54,6 +60,13 @@ pub struct AnswerOptions {
     pub support: SupportOptions,
 }
 
+impl AnswerOptions {
+    /// [`AnswerOptions::max_seconds`], if there is a limit.
+    pub fn time(&self) -> Option<Duration> {
+        (self.max_seconds > 0).then(|| Duration::from_secs(self.max_seconds))
+    }
+}
+
 impl Default for AnswerOptions {
     fn default() -> Self {
         AnswerOptions {
@@ -62,6 +75,7 @@ impl Default for AnswerOptions {
             hits: 12,
             passages: 6,
             read_tokens: 500,
+            max_seconds: 0,
             max_tokens: 256,
             temperature: 0.0,
             seed: 42,

@@ -82,6 +82,11 @@ impl<'a> Reader<'a> {
             && !before.any(|said| evidence.iter().any(|found| said.citations.contains(&found.n)))
     }
 
+    /// Whether something was written that holds, or may.
+    pub fn has_sentences(&self) -> bool {
+        !self.sentences.is_empty() || !self.waiting.is_empty()
+    }
+
     fn keep(&mut self, sentence: AnswerSentence, on_said: OnSaid<'_>) -> Result<()> {
         on_said(Said::Sentence(&sentence))?;
         self.sentences.push(sentence);

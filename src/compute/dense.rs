@@ -1,5 +1,8 @@
 //! Products of dense matrices in single precision, on the calling thread.
 
+/// Up to so many rows are multiplied into columns first.
+const FEW_ROWS: usize = 64;
+
 /// Numbers in a slice, seen as a matrix.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
@@ -49,14 +52,38 @@ fn fits(numbers: usize, rows: usize, columns: usize, stride: usize) -> bool {
 /// # Panics
 /// If the shapes don't go together.
 pub fn multiply(out: &mut [f32], stride: usize, left: Matrix<'_>, right: Matrix<'_>, scale: f32) {
+    let (rows, columns) = (left.rows, right.columns);
+    assert!(fits(out.len(), rows, columns, stride), "a product has no room");
+    if rows == 0 || rows > FEW_ROWS || right.down != 1 || columns <= rows {
+        return write(out, (stride, 1), left, right, scale);
+    }
+    // gemm lays one of two matrices out anew, whichever the result's layout makes the left one: for
+    // a short text the weights' layout takes longer than the product.
+    let mut turned = vec![0.0; rows * columns];
+    write(&mut turned, (1, rows), left, right, scale);
+    for (at, column) in turned.chunks_exact(rows).enumerate() {
+        for (row, number) in column.iter().enumerate() {
+            out[row * stride + at] = *number;
+        }
+    }
+}
+
+/// Writes a product; `steps` are from a number of `out` to the one below it and to the one at its
+/// right, one of them 1 and the other no shorter than what lies between.
+fn write(out: &mut [f32], steps: (usize, usize), left: Matrix<'_>, right: Matrix<'_>, scale: f32) {
     let (rows, inner, columns) = (left.rows, left.columns, right.columns);
     assert_eq!(inner, right.rows, "a product of matrices that don't go together");
-    assert!(fits(out.len(), rows, columns, stride), "a product has no room");
+    let is_whole = match steps {
+        (stride, 1) => fits(out.len(), rows, columns, stride),
+        (1, stride) => fits(out.len(), columns, rows, stride),
+        _ => false,
+    };
+    assert!(is_whole, "a product has no room");
     // Strides lie within the lengths of slices, which lie within isize.
     let step = |stride: usize| stride as isize;
     // SAFETY: the constructor of `Matrix` and the assertions above see to it that each index that
     // the strides and shapes give lies within its slice; `out` is borrowed for writing alone, and
-    // its rows don't overlap, for `stride` is at least `columns` where there is more than one.
+    // its rows (or columns) don't overlap, for from one to the next it is as far as they are long.
     #[expect(unsafe_code, reason = "gemm takes pointers")]
     unsafe {
         gemm::gemm(
@@ -64,8 +91,8 @@ pub fn multiply(out: &mut [f32], stride: usize, left: Matrix<'_>, right: Matrix<
             columns,
             inner,
             out.as_mut_ptr(),
-            1,
-            step(stride),
+            step(steps.1),
+            step(steps.0),
             false,
             left.numbers.as_ptr(),
             step(left.right),

@@ -27,20 +27,6 @@ fn squares(row: &[f32]) -> f32 {
     fold(row, 0.0, |value| value * value, |a, b| a + b)
 }
 
-/// The sum of the products of two rows' numbers, place by place, as far as both go.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (left, right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = left.remainder().iter().zip(right.remainder());
-    let rest: f32 = rest.map(|(a, b)| a * b).sum();
-    for (a, b) in left.zip(right) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += a * b;
-        }
-    }
-    lanes.into_iter().sum::<f32>() + rest
-}
-
 /// Scales a row to length 1; a row of zeros stays as it is.
 pub fn normalize(row: &mut [f32]) {
     let length = squares(row).sqrt();

@@ -1,19 +1,28 @@
 //! Questions: searched for, and answered.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
+
+use super::speed::Speed;
 use super::{KnowledgeBase, Snapshot};
 use crate::answer::conversation::Seen;
-use crate::answer::{Answer, AnswerStatus, Asked, OnSaid, Prepared, Said, declines_early};
+use crate::answer::{
+    Answer, AnswerOptions, AnswerStatus, Asked, OnSaid, Prepared, Said, declines_early,
+};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
+use crate::base::{DocumentId, Filter, Hit, Warning, Watch, hex};
 use crate::compute::Urgent;
 use crate::index::Opened;
 use crate::infer::Embedder;
 use crate::library::Library;
 use crate::retrieve::{self, Mended, Place, Retrieved, check_question};
 use crate::source::fetch::Source;
+
+/// The folder of the cache in which it is kept how quick LLMs are; no model is called so.
+const SPEEDS: &str = ".speeds";
 
 /// Hits among which passages of the answer before stay candidates.
 const LOOKED_AT: usize = 50;
@@ -78,7 +87,8 @@ impl KnowledgeBase {
         watch: &Watch<'_>,
         on_said: OnSaid<'_>,
     ) -> Result<Answer> {
-        self.answered(asking, watch, on_said, |asked, prepared, on_said| {
+        let options = self.options_in_time();
+        self.answered(asking, options, watch, on_said, |asked, prepared, on_said| {
             on_said(Said::Passages(&prepared.passages))?;
             on_said(Said::Quotes(&prepared.quotes))?;
             watch.cancel.check()?;
@@ -104,6 +114,7 @@ impl KnowledgeBase {
         let answer = self.with_llm(None, watch, |generator| {
             first.answer(prepared, generator, watch.cancel, on_said)
         })?;
+        self.note_speed(&answer);
         let Some((name, prepared)) = again.filter(|_| answer.status == AnswerStatus::Abstained)
         else {
             return Ok(answer);
@@ -119,6 +130,29 @@ impl KnowledgeBase {
         Ok(second)
     }
 
+    /// How questions are answered, the LLM reading no more than it has time for.
+    fn options_in_time(&self) -> AnswerOptions {
+        let mut options = self.config().answer.clone();
+        if let Some((time, speed)) = options.time().zip(Speed::load(&self.speed_path())) {
+            options.read_tokens = speed.read_tokens(time, options.read_tokens);
+        }
+        options
+    }
+
+    /// Keeps how quick the LLM of the settings was. Where that can't be written nothing is lost.
+    fn note_speed(&self, answer: &Answer) {
+        if let Some(newest) = Speed::of(answer) {
+            let path = self.speed_path();
+            let speed = Speed::load(&path).map_or(newest, |known| known.after(newest));
+            let _ = speed.save(&path);
+        }
+    }
+
+    fn speed_path(&self) -> PathBuf {
+        let name = hex(&Sha256::digest(&self.config().models.generator)[..8]);
+        self.places().cache.join(SPEEDS).join(format!("{name}.json"))
+    }
+
     /// Answers a question by the sentences that answer best, word for word; no LLM is loaded.
     ///
     /// # Errors
@@ -128,7 +162,8 @@ impl KnowledgeBase {
     }
 
     pub(super) fn quote_of(&self, asking: &Asking<'_>, watch: &Watch<'_>) -> Result<Answer> {
-        self.answered(asking, watch, &mut |_| Ok(()), |asked, prepared, _| {
+        let options = self.config().answer.clone();
+        self.answered(asking, options, watch, &mut |_| Ok(()), |asked, prepared, _| {
             Ok(match declines_early(asked.retrieved, asked.options) {
                 Some(reason) => asked.abstain(prepared, reason),
                 None => asked.quoted(prepared),
@@ -141,6 +176,7 @@ impl KnowledgeBase {
     fn answered(
         &self,
         Asking { question, seen }: &Asking<'_>,
+        mut options: AnswerOptions,
         watch: &Watch<'_>,
         on_said: OnSaid<'_>,
         go_on: impl FnOnce(&Asked<'_>, Prepared, OnSaid<'_>) -> Result<Answer>,
@@ -149,7 +185,6 @@ impl KnowledgeBase {
         let template = self.template()?;
         let (snapshot, embedder) = self.ready(question.sources, watch)?;
         let start = Instant::now();
-        let mut options = self.config().answer.clone();
         let library = self.filled_library()?;
         if let Some(answer) = self.about(question, &library, &snapshot, embedder.as_ref(), start)? {
             on_said(Said::Passages(&answer.passages))?;

@@ -18,6 +18,7 @@ mod read;
 pub mod settings;
 mod share;
 mod snapshot;
+mod speed;
 pub mod sync;
 mod text;
 

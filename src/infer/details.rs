@@ -103,13 +103,37 @@ impl Details {
     }
 }
 
-/// The signs of a vector of length 1 as numbers: each plus or minus one over the root of their number,
-/// so that it has length 1, too.
-pub fn expand(signs: &[u64], into: &mut [f32]) {
-    let one = 1.0 / (into.len() as f32).sqrt();
-    for (at, number) in into.iter_mut().enumerate() {
-        let bit = signs.get(at / 64).map_or(0, |word| word >> (at % 64) & 1);
-        *number = if bit == 1 { one } else { -one };
+/// A vector, ready to be multiplied with the signs of many others: for each eight of its numbers, what
+/// they add up to under each of the 256 choices of signs.
+pub struct SignTable {
+    sums: Vec<[f32; 256]>,
+}
+
+impl SignTable {
+    /// Of a vector of as many dimensions as those that it meets.
+    pub fn new(vector: &[f32]) -> SignTable {
+        let one = 1.0 / (vector.len().max(1) as f32).sqrt();
+        let sums = |eight: &[f32]| {
+            let mut sums = [-one * eight.iter().sum::<f32>(); 256];
+            for byte in 1..sums.len() {
+                let turned = eight.get(byte.trailing_zeros() as usize).copied().unwrap_or(0.0);
+                sums[byte] = sums[byte & (byte - 1)] + 2.0 * one * turned;
+            }
+            sums
+        };
+        SignTable { sums: vector.chunks(8).map(sums).collect() }
+    }
+
+    /// The product with signs, each plus or minus one over the root of their number, so that a vector
+    /// of length 1 gives a cosine.
+    pub fn dot(&self, signs: &[u64]) -> f32 {
+        let mut lanes = [0.0; 8];
+        for (tables, word) in self.sums.chunks(8).zip(signs) {
+            for ((lane, table), byte) in lanes.iter_mut().zip(tables).zip(word.to_le_bytes()) {
+                *lane += table[usize::from(byte)];
+            }
+        }
+        lanes.into_iter().sum()
     }
 }
 
@@ -150,12 +174,22 @@ mod tests {
         assert_eq!(tokens.parts, [(0..7, vec![0b01]), (8..13, vec![0b10])]);
         let sentences = Details::sentences(2, vec![(3..9, vec![0.5, 0.1])]);
         assert_eq!(sentences.parts, [(3..9, vec![0b11])]);
-        let mut numbers = [0.0; 2];
-        expand(&tokens.parts[0].1, &mut numbers);
-        assert!((numbers[0] - 0.5f32.sqrt()).abs() < 1e-6 && numbers[1] == -numbers[0]);
+        let product = SignTable::new(&[3.0, 1.0]).dot(&tokens.parts[0].1);
+        assert!((product - 2.0 * 0.5f32.sqrt()).abs() < 1e-6);
     }
 
     proptest! {
+        #[test]
+        fn products_are_those_of_the_definition(
+            vector in prop::collection::vec(-1f32..1.0, 1..200), bits in any::<[u64; 4]>()
+        ) {
+            let sign = |at: usize| if bits[at / 64] >> (at % 64) & 1 == 1 { 1.0 } else { -1.0 };
+            let sum: f32 = vector.iter().enumerate().map(|(at, number)| sign(at) * number).sum();
+            let wanted = sum / (vector.len() as f32).sqrt();
+            let got = SignTable::new(&vector).dot(&bits);
+            prop_assert!((got - wanted).abs() < 1e-4, "{} {}", got, wanted);
+        }
+
         #[test]
         fn bytes_come_back_and_no_others_do(
             states in prop::collection::vec(prop::collection::vec(-1f32..1.0, 70), 1..9),

@@ -10,10 +10,9 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::Retrieved;
 use crate::base::Hit;
 use crate::base::error::Result;
-use crate::compute::math;
 use crate::document::terms;
 use crate::infer::Embedding;
-use crate::infer::details::{Details, Kind, expand};
+use crate::infer::details::{Details, Kind, SignTable};
 
 /// What the best sentences count beside the tokens.
 const SENTENCES: f32 = 0.5;
@@ -30,8 +29,8 @@ const BEHIND: f32 = 1e-3;
 /// A question, prepared for being compared with many texts.
 pub struct Asked {
     /// Weight and state of each token, the weights' sum being 1.
-    tokens: Vec<(f32, Vec<f32>)>,
-    vector: Vec<f32>,
+    tokens: Vec<(f32, SignTable)>,
+    vector: SignTable,
 }
 
 impl Asked {
@@ -45,38 +44,32 @@ impl Asked {
         let weight_of = |at: usize| {
             words.iter().find(|(range, _)| range.contains(&at)).map_or(LEAST, |(_, weight)| *weight)
         };
-        let mut tokens: Vec<(f32, Vec<f32>)> = embedding
+        let mut tokens: Vec<(f32, SignTable)> = embedding
             .tokens
             .iter()
-            .map(|token| (weight_of(token.range.start), token.state.clone()))
+            .map(|token| (weight_of(token.range.start), SignTable::new(&token.state)))
             .collect();
         let sum: f32 = tokens.iter().map(|(weight, _)| weight).sum();
         tokens.iter_mut().for_each(|(weight, _)| *weight /= sum);
-        Asked { tokens, vector: embedding.vector.clone() }
+        Asked { tokens, vector: SignTable::new(&embedding.vector) }
     }
 
     /// How well the tokens of a text match: the weighted mean of each token's best match, −1 to 1.
     fn tokens(&self, details: &Details) -> f32 {
-        let mut best = vec![f32::NEG_INFINITY; self.tokens.len()];
-        let mut pair = vec![0.0; details.dimensions];
-        for (_, signs) in &details.parts {
-            expand(signs, &mut pair);
-            for (best, (_, state)) in best.iter_mut().zip(&self.tokens) {
-                *best = best.max(math::dot(state, &pair));
-            }
+        if details.parts.is_empty() {
+            return 0.0;
         }
-        let pairs = self.tokens.iter().zip(best).filter(|(_, best)| best.is_finite());
-        pairs.map(|((weight, _), best)| weight * best).sum()
+        let best = |state: &SignTable| {
+            let products = details.parts.iter().map(|(_, signs)| state.dot(signs));
+            products.fold(f32::NEG_INFINITY, f32::max)
+        };
+        self.tokens.iter().map(|(weight, state)| weight * best(state)).sum()
     }
 
     /// The cosine of each sentence, with its bytes.
     pub fn sentences(&self, details: &Details) -> Vec<(Range<usize>, f32)> {
-        let mut numbers = vec![0.0; details.dimensions];
-        let each = details.parts.iter().map(|(range, signs)| {
-            expand(signs, &mut numbers);
-            (range.clone(), math::dot(&self.vector, &numbers))
-        });
-        each.collect()
+        let parts = details.parts.iter();
+        parts.map(|(range, signs)| (range.clone(), self.vector.dot(signs))).collect()
     }
 
     /// The mean cosine of the two best sentences; 0 if there is none.

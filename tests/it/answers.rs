@@ -38,6 +38,12 @@ fn the_sample_feed_is_asked_and_the_second_time_nothing_is_embedded() {
             .collect();
         assert!(text.contains(passage["text"].as_str().unwrap().trim()), "{text}");
     }
+
+    // How quick the LLM is here is known now: where there is no time, it reads less.
+    let hurried = wellread.json(&["ask", "--set", "answer.max_seconds=1", question]);
+    assert_eq!(hurried["status"], "answered");
+    let read = |answer: &serde_json::Value| answer["usage"]["prompt_tokens"].as_u64().unwrap();
+    assert!(read(&hurried) < read(&answer) / 4 * 3, "{} {}", read(&hurried), read(&answer));
 }
 
 #[test]

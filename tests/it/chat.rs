@@ -84,7 +84,7 @@ fn a_line_that_can_not_be_asked_is_an_error_in_its_place() {
     for at in [0, 3] {
         is_valid("ask", &lines[at]);
     }
-    for (at, said) in [(1, "not text"), (2, "1000001 bytes")] {
+    for (at, said) in [(1, "not text"), (2, "1000000 bytes")] {
         is_valid("failed", &lines[at]);
         assert!(lines[at]["error"].as_str().unwrap().contains(said), "{}", lines[at]);
     }
