@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::cite::list_item;
 use crate::base::text::collapse;
 use crate::retrieve::{Passage, Scored};
 
@@ -42,7 +43,10 @@ pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
     let mut quotes: Vec<Quote> = Vec::new();
     for one in order {
         let Some(passage) = passages.get(one.passage) else { continue };
-        let Some(said) = passage.text.get(one.range.clone()) else { continue };
+        let Some(whole) = passage.text.get(one.range.clone()) else { continue };
+        let said = whole.trim();
+        // By itself an item needs no bullet.
+        let said = list_item(said).unwrap_or(said);
         let text = collapse(said);
         let is_short = text.split(' ').count() < WORDS || text.ends_with([':', '?']);
         let is_said = quotes.iter().any(|quote| quote.text.to_lowercase() == text.to_lowercase());
@@ -52,8 +56,8 @@ pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
         if quotes.first().is_some_and(|best| one.score() < best.score - BELOW) {
             break;
         }
-        let start = passage.range.start + one.range.start + (said.len() - said.trim_start().len());
-        let range = start..start + said.trim().len();
+        let start = passage.range.start + one.range.start + whole.trim_end().len() - said.len();
+        let range = start..start + said.len();
         quotes.push(Quote { n: passage.n, text, range, score: one.score() });
         if quotes.len() == QUOTES {
             break;
@@ -96,6 +100,8 @@ mod tests {
         assert_eq!(found[0].0, "The mast is next 9.");
         assert_eq!(found[1], ("The keel is laid 8.".to_owned(), 100..120));
         assert_eq!(found.len(), 2);
+        let item = of("- The keel is laid 8. ");
+        assert_eq!(item, [("The keel is laid 8.".to_owned(), 102..121)]);
         assert!(of("").is_empty());
     }
 }

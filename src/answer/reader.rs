@@ -222,9 +222,18 @@ fn without_preface(text: &str) -> &str {
     };
     let _ = next(&|word| matches!(word, "the" | "these" | "this"));
     let _ = next(&|word| matches!(word, "given" | "provided"));
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let is_preface = next(&|word| WHO.contains(&word)) && {
+        let _ = next(&is_number);
+        // "The text from passage 4 states".
+        if next(&|word| matches!(word, "from" | "in" | "of")) {
+            let _ = next(&|word| word == "the");
+            let _ = next(&|word| WHO.contains(&word));
+            let _ = next(&is_number);
+        }
         let _ = next(&|word| word == "also");
-        next(&|word| SAYS.contains(&word)) && next(&|word| word == "that")
+        let ends = |word: &str| word.strip_suffix([',', ':']).is_some_and(|w| SAYS.contains(&w));
+        next(&ends) || next(&|word| SAYS.contains(&word)) && next(&|word| word == "that")
     };
     if is_preface { text.get(at..).unwrap_or(text) } else { text }
 }
@@ -332,6 +341,9 @@ mod tests {
         assert_eq!(tidy("the passages state that the hull is oak."), "The hull is oak.");
         assert_eq!(tidy("the author also notes that it floats."), "It floats.");
         assert_eq!(tidy("the article states a price."), "The article states a price.");
+        assert_eq!(tidy("Passage 4 says that it floats."), "It floats.");
+        assert_eq!(tidy("the text from Passage 4 states, \"Oak floats.\""), "\"Oak floats.\"");
+        assert_eq!(tidy("the text of the law says no."), "The text of the law says no.");
         assert_eq!(tidy("3. sand it"), "- Sand it");
         assert_eq!(tidy("he called it \"oak."), "He called it oak.");
         assert_eq!(tidy("he called it \"oak\"."), "He called it \"oak\".");

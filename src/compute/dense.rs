@@ -1,7 +1,15 @@
-//! Products of dense matrices in single precision, on the calling thread.
+//! Products of dense matrices in single precision: on the calling thread, or for few rows on all that
+//! are free.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::Pool;
 
 /// Up to so many rows are multiplied into columns first.
 const FEW_ROWS: usize = 64;
+
+/// Columns that a thread multiplies at once.
+const PART: usize = 96;
 
 /// Numbers in a slice, seen as a matrix.
 #[derive(Clone, Copy)]
@@ -24,6 +32,13 @@ impl<'a> Matrix<'a> {
     pub fn new(numbers: &'a [f32], rows: usize, columns: usize, stride: usize) -> Matrix<'a> {
         assert!(fits(numbers.len(), rows, columns, stride), "a matrix reaches out of its numbers");
         Matrix { numbers, rows, columns, down: stride, right: 1 }
+    }
+
+    /// Some of its columns, as many as there are.
+    fn columns(self, first: usize, most: usize) -> Matrix<'a> {
+        let numbers = self.numbers.get(first * self.right..).unwrap_or_default();
+        let columns = self.columns.saturating_sub(first).min(most);
+        Matrix { numbers, columns, ..self }
     }
 
     /// Rows as columns; no number is moved.
@@ -60,7 +75,11 @@ pub fn multiply(out: &mut [f32], stride: usize, left: Matrix<'_>, right: Matrix<
     // gemm lays one of two matrices out anew, whichever the result's layout makes the left one: for
     // a short text the weights' layout takes longer than the product.
     let mut turned = vec![0.0; rows * columns];
-    write(&mut turned, (1, rows), left, right, scale);
+    let parts: Vec<Mutex<&mut [f32]>> = turned.chunks_mut(PART * rows).map(Mutex::new).collect();
+    Pool::shared().run(parts.len(), &|n| {
+        let mut part = parts[n].lock().unwrap_or_else(PoisonError::into_inner);
+        write(&mut part, (1, rows), left, right.columns(n * PART, PART), scale);
+    });
     for (at, column) in turned.chunks_exact(rows).enumerate() {
         for (row, number) in column.iter().enumerate() {
             out[row * stride + at] = *number;

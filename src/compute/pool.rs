@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::crew::Crew;
+use super::urgent::make_room;
 
 /// How long a thread looks out for the next work after one: the works of a forward pass follow each
 /// other within microseconds, and to wake a thread takes longer.
@@ -133,6 +134,7 @@ impl Pool {
     /// them, and returns when all is done. It is for short work, one after the other: threads look
     /// out for the next for a millisecond, and a thread that is not let run is not waited for unless
     /// it has begun a chunk. Within other work of the pool, or beside it, the caller works alone.
+    /// Before it begins, [`super::Yielding`] work makes room.
     ///
     /// # Panics
     /// If `each` panics, with its panic, when nobody is at it any more.
@@ -141,6 +143,7 @@ impl Pool {
         if chunks < 2 || queue.in_use.load(SeqCst) < 2 || IN_POOL.get() {
             return (0..chunks).for_each(each);
         }
+        make_room();
         queue.crew.run(chunks, each, || {
             if queue.asleep.load(SeqCst) > 0 {
                 // Whoever holds the lock is about to sleep, and must not miss this.

@@ -1,6 +1,8 @@
 //! Long work that makes room for short work of the same process: an answer is written over seconds,
 //! and a search that comes meanwhile should not wait for it.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,43 +48,54 @@ impl Drop for Urgent {
     }
 }
 
-/// Long work that makes room.
-#[derive(Debug)]
-pub struct Yielding {
-    began: Instant,
-    waited: Duration,
+thread_local! {
+    /// When the long work of a thread began, and how long it has waited since.
+    static LONG: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
 }
+
+/// Long work of this thread that makes room each time that it comes to [`super::Pool::run`], until
+/// this is dropped.
+#[derive(Debug)]
+pub struct Yielding(PhantomData<*const ()>);
 
 impl Yielding {
     /// Begins it.
     pub fn begin() -> Yielding {
-        Yielding { began: Instant::now(), waited: Duration::ZERO }
-    }
-
-    /// Waits while there is urgent work, within bounds; to be called every few milliseconds.
-    pub fn make_room(&mut self) {
-        let mut count = URGENTS.count();
-        if *count == 0 {
-            return;
-        }
-        let start = Instant::now();
-        let worked = (start - self.began).saturating_sub(self.waited);
-        let most = (AT_LEAST + worked * SHARE).saturating_sub(self.waited);
-        while *count > 0 {
-            let left = most.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                break;
-            }
-            let waited = URGENTS.none.wait_timeout(count, left);
-            count = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        self.waited += start.elapsed();
+        LONG.set(Some((Instant::now(), Duration::ZERO)));
+        Yielding(PhantomData)
     }
 
     /// The time that it took until now, without that in which it waited.
     pub fn worked(&self) -> Duration {
-        self.began.elapsed().saturating_sub(self.waited)
+        LONG.get().map_or(Duration::ZERO, |(began, waited)| began.elapsed().saturating_sub(waited))
     }
+}
+
+impl Drop for Yielding {
+    fn drop(&mut self) {
+        LONG.set(None);
+    }
+}
+
+/// Waits while there is urgent work, within bounds, if this thread is at long work.
+pub(super) fn make_room() {
+    let Some((began, waited)) = LONG.get() else { return };
+    let mut count = URGENTS.count();
+    if *count == 0 {
+        return;
+    }
+    let start = Instant::now();
+    let worked = (start - began).saturating_sub(waited);
+    let most = (AT_LEAST + worked * SHARE).saturating_sub(waited);
+    while *count > 0 {
+        let left = most.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        let waited = URGENTS.none.wait_timeout(count, left);
+        count = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+    LONG.set(Some((began, waited + start.elapsed())));
 }
 
 #[cfg(test)]
@@ -91,30 +104,37 @@ mod tests {
 
     use super::*;
 
-    /// Both in one test: what is urgent is known to the whole process.
+    fn waited() -> Duration {
+        LONG.get().map_or(Duration::ZERO, |(_, waited)| waited)
+    }
+
+    /// All in one test: what is urgent is known to the whole process.
     #[test]
     fn long_work_waits_for_urgent_work_and_no_longer_than_is_fair() {
-        let mut long = Yielding::begin();
         let urgent = Urgent::begin();
+        let start = Instant::now();
+        make_room();
+        assert!(start.elapsed() < AT_LEAST, "only long work makes room");
+        let long = Yielding::begin();
         scope(|threads| {
             threads.spawn(|| {
                 sleep(Duration::from_millis(10));
                 drop(urgent);
             });
-            long.make_room();
+            make_room();
         });
-        assert!(long.waited >= Duration::from_millis(5), "{long:?}");
-        assert!(long.worked() < long.began.elapsed());
+        assert!(waited() >= Duration::from_millis(5), "{:?}", waited());
+        assert!(long.worked() < start.elapsed());
+        drop(long);
 
         let _flood = Urgent::begin();
-        let mut long = Yielding::begin();
-        let start = Instant::now();
-        long.make_room();
-        assert!(start.elapsed() >= AT_LEAST, "{:?}", start.elapsed());
-        assert!(long.waited < Duration::from_secs(5), "{long:?}");
-        let waited = long.waited;
+        let long = Yielding::begin();
+        make_room();
+        assert!(waited() >= AT_LEAST && waited() < Duration::from_secs(5), "{:?}", waited());
+        let before = waited();
         sleep(Duration::from_millis(20));
-        long.make_room();
-        assert!(long.waited >= waited + SHARE * Duration::from_millis(19), "{long:?}");
+        make_room();
+        assert!(waited() >= before + SHARE * Duration::from_millis(19), "{:?}", waited());
+        drop(long);
     }
 }

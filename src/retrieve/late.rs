@@ -4,12 +4,14 @@
 //! rare its word is, and the best sentences; weights found on development halves (`eval/README.md`).
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Retrieved;
 use crate::base::Hit;
 use crate::base::error::Result;
+use crate::compute::Pool;
 use crate::document::terms;
 use crate::infer::Embedding;
 use crate::infer::details::{Details, Kind, SignTable};
@@ -104,8 +106,12 @@ pub fn rank(hits: &mut [Hit], count: usize, asked: &Asked, look: Look<'_>) -> Re
     let count = count.min(hits.len());
     let (first, _) = hits.split_at_mut(count);
     let tokens = look(Kind::Tokens, first)?;
-    for (hit, details) in first.iter_mut().zip(tokens) {
-        hit.score = asked.tokens(&details);
+    let scores: Vec<Mutex<f32>> = first.iter().map(|_| Mutex::default()).collect();
+    Pool::shared().run(tokens.len().min(count), &|n| {
+        *scores[n].lock().unwrap_or_else(PoisonError::into_inner) = asked.tokens(&tokens[n]);
+    });
+    for (hit, score) in first.iter_mut().zip(scores) {
+        hit.score = score.into_inner().unwrap_or_else(PoisonError::into_inner);
     }
     first.sort_by(order);
     let second = &mut first[..SECOND.min(count)];

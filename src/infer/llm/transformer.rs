@@ -204,15 +204,12 @@ impl Transformer {
         if tokens.is_empty() {
             bail!("there are no tokens");
         }
-        let mut time = Yielding::begin();
+        let time = Yielding::begin();
         let pace = usize::from(tokens.len() >= MANY);
         let threads = self.paces[pace].threads();
         self.pool.limit(threads);
         let mut buffers = std::mem::take(&mut self.buffers);
-        let scores = self.pass_in(&mut buffers, tokens, after, &mut || {
-            time.make_room();
-            go_on()
-        });
+        let scores = self.pass_in(&mut buffers, tokens, after, go_on);
         self.buffers = buffers;
         let is_whole = scores.as_ref().is_ok_and(Option::is_some);
         if is_whole && after == After::Last && (tokens.len() == 1 || tokens.len() >= MANY) {
