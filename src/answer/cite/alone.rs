@@ -79,6 +79,12 @@ pub(super) fn doubt(
     for (figure, unit) in &own {
         let mut of_unit = there.iter().filter(|(_, other)| other == unit).peekable();
         if of_unit.peek().is_some() && of_unit.all(|(other, _)| other != figure) {
+            // "I had reckoned 140 kilos. It was 163."
+            let is_bare = figures(&said).iter().any(|(other, _)| other == figure)
+                && !there.iter().any(|(other, _)| other == figure);
+            if is_bare {
+                return Some(Doubt::Unsure);
+            }
             let shown = claim.figures.iter().find(|(other, _)| other == figure);
             let shown = shown.map_or_else(String::new, |(_, shown)| shown.clone());
             return Some(Doubt::Fails(Missing::Figure(shown)));

@@ -236,9 +236,10 @@ fn alone(text: &str, sentence: &str) -> Support {
 
 #[test]
 fn a_sentence_that_stands_alone_is_held_to_more() {
-    let text = "The mill at Haugen sells larch. Six people carried her by the laths and not by the sheer. On the fourteenth of June \
-                she was launched with four cakes. The hole is drilled smaller than the nail. Torunn \
-                brought soup, and so did Sigrid.";
+    let text = "The mill at Haugen sells larch. Six people carried her by the laths and not by the \
+                sheer. On the fourteenth of June she was launched with four cakes. The hole is \
+                drilled smaller than the nail. Torunn brought soup, and so did Sigrid. Of the hull \
+                we had reckoned 140 kilos, and it weighed 163.";
     let holds = |said: &str| matches!(alone(text, said), Support::Supported { .. });
     let is_unsure = |said: &str| matches!(alone(text, said), Support::Unsure { .. });
     assert!(holds("Six people carried her by the laths."));
@@ -250,6 +251,8 @@ fn a_sentence_that_stands_alone_is_held_to_more() {
         Support::Unsupported { missing: Missing::Figure("Four".into()) }
     );
     assert!(!holds("She was launched on the fifteenth of June with four cakes."));
+    // What a figure counts may have been said before it.
+    assert!(is_unsure("The hull weighed 163 kilos."));
     // A name from elsewhere, what is denied there, an opposite.
     assert!(is_unsure("Haugen brought soup, and so did Sigrid."));
     assert!(!holds("People carried her by the sheer."));

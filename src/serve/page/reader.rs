@@ -50,9 +50,13 @@ pub(super) struct Heading {
 
 /// Writes a document; a mark that is no piece of its text marks nothing.
 pub(super) fn write(document: &Document, mark: Option<&Mark>) -> Written {
-    let mark = mark
-        .filter(|mark| !mark.range.is_empty() && document.text.get(mark.range.clone()).is_some());
-    let mut writer = Writer::new(document, mark);
+    let mark = mark.and_then(|mark| {
+        // White space at the end of a sentence is no part of what is pointed out.
+        let said = document.text.get(mark.range.clone())?.trim_end();
+        let range = mark.range.start..mark.range.start + said.len();
+        (!said.is_empty()).then_some(Mark { range, is_passage: mark.is_passage })
+    });
+    let mut writer = Writer::new(document, mark.as_ref());
     let mut blocks = document.blocks.iter().peekable();
     for (at, section) in document.sections.iter().enumerate() {
         writer.headings(&section.heading_path);
@@ -381,6 +385,9 @@ mod tests {
         let start = document.text.find("Second").unwrap();
         let one = write(&document, Some(&sentence(start..start + 11)));
         assert_eq!(marked(&one.html), "Second one.");
+        let first = document.text.find("first").unwrap();
+        let spaced = write(&document, Some(&sentence(first..start)));
+        assert_eq!(marked(&spaced.html), "first.");
         assert_eq!(one.html.matches("id=\"cited\"").count(), 1);
         let passage = write(&document, Some(&Mark { is_passage: true, ..whole }));
         assert_eq!(marked(&passage.html), "");
