@@ -101,7 +101,7 @@ fn learn(bench: &mut Bench) -> Value {
     found
 }
 
-/// Texts of chunks of 100 tokens, none of which is known.
+/// Texts of chunks, none of which is known.
 fn embed(bench: &mut Bench) -> Value {
     let data = bench.scratch("large");
     let feed = bench.home.join("pool.xml");

@@ -139,11 +139,11 @@ impl Pool {
     /// # Panics
     /// If `each` panics, with its panic, when nobody is at it any more.
     pub fn run(&self, chunks: usize, each: &(dyn Fn(usize) + Sync)) {
+        make_room();
         let queue = &self.queue;
         if chunks < 2 || queue.in_use.load(SeqCst) < 2 || IN_POOL.get() {
             return (0..chunks).for_each(each);
         }
-        make_room();
         queue.crew.run(chunks, each, || {
             if queue.asleep.load(SeqCst) > 0 {
                 // Whoever holds the lock is about to sleep, and must not miss this.

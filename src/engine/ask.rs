@@ -1,28 +1,21 @@
 //! Questions: searched for, and answered.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sha2::{Digest, Sha256};
-
-use super::speed::Speed;
 use super::{KnowledgeBase, Snapshot};
 use crate::answer::conversation::Seen;
 use crate::answer::{
     Answer, AnswerOptions, AnswerStatus, Asked, OnSaid, Prepared, Said, declines_early,
 };
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{DocumentId, Filter, Hit, Warning, Watch, hex};
+use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
 use crate::compute::Urgent;
 use crate::index::Opened;
 use crate::infer::Embedder;
 use crate::library::Library;
 use crate::retrieve::{self, Mended, Place, Retrieved, check_question};
 use crate::source::fetch::Source;
-
-/// The folder of the cache in which it is kept how quick LLMs are; no model is called so.
-const SPEEDS: &str = ".speeds";
 
 /// Hits among which passages of the answer before stay candidates.
 const LOOKED_AT: usize = 50;
@@ -128,29 +121,6 @@ impl KnowledgeBase {
         second.usage.completion_tokens += answer.usage.completion_tokens;
         second.dropped.splice(0..0, answer.dropped);
         Ok(second)
-    }
-
-    /// How questions are answered, the LLM reading no more than it has time for.
-    fn options_in_time(&self) -> AnswerOptions {
-        let mut options = self.config().answer.clone();
-        if let Some((time, speed)) = options.time().zip(Speed::load(&self.speed_path())) {
-            options.read_tokens = speed.read_tokens(time, options.read_tokens);
-        }
-        options
-    }
-
-    /// Keeps how quick the LLM of the settings was. Where that can't be written nothing is lost.
-    fn note_speed(&self, answer: &Answer) {
-        if let Some(newest) = Speed::of(answer) {
-            let path = self.speed_path();
-            let speed = Speed::load(&path).map_or(newest, |known| known.after(newest));
-            let _ = speed.save(&path);
-        }
-    }
-
-    fn speed_path(&self) -> PathBuf {
-        let name = hex(&Sha256::digest(&self.config().models.generator)[..8]);
-        self.places().cache.join(SPEEDS).join(format!("{name}.json"))
     }
 
     /// Answers a question by the sentences that answer best, word for word; no LLM is loaded.

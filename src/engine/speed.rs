@@ -1,13 +1,18 @@
 //! How quick an LLM is on this machine, as its answers tell, and how much it reads within a time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::answer::Answer;
-use crate::base::error::Result;
-use crate::base::files;
+use super::KnowledgeBase;
+use crate::answer::{Answer, AnswerOptions};
+use crate::base::error::{Error, Result};
+use crate::base::{files, hex};
+
+/// The folder of the cache in which it is kept how quick LLMs are; no model is called so.
+const SPEEDS: &str = ".speeds";
 
 /// Fewer tokens of an answer tell nothing of how quickly they are written.
 const TELLING: usize = 8;
@@ -24,14 +29,14 @@ const REUSED: f64 = 0.5;
 
 /// Milliseconds for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Speed {
+struct Speed {
     read_ms: f64,
     write_ms: f64,
 }
 
 impl Speed {
     /// What an answer tells; `None` if no LLM wrote it, or too little.
-    pub(super) fn of(answer: &Answer) -> Option<Speed> {
+    fn of(answer: &Answer) -> Option<Speed> {
         let (usage, time) = (&answer.usage, &answer.timings);
         let per = |from: u64, to: u64, tokens: usize| {
             (to > from && tokens >= TELLING).then(|| (to - from) as f64 / tokens as f64)
@@ -43,7 +48,7 @@ impl Speed {
     }
 
     /// What is known after another answer.
-    pub(super) fn after(self, newer: Speed) -> Speed {
+    fn after(self, newer: Speed) -> Speed {
         let mix = |known: f64, new: f64| known + NEWEST * (new - known);
         let is_reused = newer.read_ms < REUSED * self.read_ms;
         Speed {
@@ -53,13 +58,13 @@ impl Speed {
     }
 
     /// Tokens of passages, `most` at the most, over which an answer takes no longer than that.
-    pub(super) fn read_tokens(self, time: Duration, most: usize) -> usize {
+    fn read_tokens(self, time: Duration, most: usize) -> usize {
         let left = time.as_secs_f64() * 1e3 - WRITTEN * self.write_ms;
         ((left / self.read_ms - BESIDE).max(LEAST) as usize).min(most)
     }
 
     /// What is known of a model; `None` if nothing is.
-    pub(super) fn load(path: &Path) -> Option<Speed> {
+    fn load(path: &Path) -> Option<Speed> {
         let speed: Speed = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
         let is_time = |ms: f64| ms.is_finite() && ms > 0.0;
         (is_time(speed.read_ms) && is_time(speed.write_ms)).then_some(speed)
@@ -69,12 +74,37 @@ impl Speed {
     ///
     /// # Errors
     /// If it can't be written; then it is found out again.
-    pub(super) fn save(self, path: &Path) -> Result<()> {
+    fn save(self, path: &Path) -> Result<()> {
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)
-                .map_err(|error| crate::base::error::Error::io("cannot keep a speed", error))?;
+                .map_err(|error| Error::io("cannot keep a speed", error))?;
         }
         files::write_json(path, &self)
+    }
+}
+
+impl KnowledgeBase {
+    /// How questions are answered, the LLM reading no more than it has time for.
+    pub(super) fn options_in_time(&self) -> AnswerOptions {
+        let mut options = self.config().answer.clone();
+        if let Some((time, speed)) = options.time().zip(Speed::load(&self.speed_path())) {
+            options.read_tokens = speed.read_tokens(time, options.read_tokens);
+        }
+        options
+    }
+
+    /// Keeps how quick the LLM of the settings was. Where that can't be written nothing is lost.
+    pub(super) fn note_speed(&self, answer: &Answer) {
+        if let Some(newest) = Speed::of(answer) {
+            let path = self.speed_path();
+            let speed = Speed::load(&path).map_or(newest, |known| known.after(newest));
+            let _ = speed.save(&path);
+        }
+    }
+
+    fn speed_path(&self) -> PathBuf {
+        let name = hex(&Sha256::digest(&self.config().models.generator)[..8]);
+        self.places().cache.join(SPEEDS).join(format!("{name}.json"))
     }
 }
 
