@@ -60,6 +60,15 @@ impl std::fmt::Display for DocumentId {
     }
 }
 
+/// How often what was looked for was in a cache, and how often it had to be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheUse {
+    /// It was there.
+    pub hits: u64,
+    /// It was not.
+    pub misses: u64,
+}
+
 /// A chunk's identity: a version-5 UUID of article, heading path, place in it and text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

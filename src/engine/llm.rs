@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::base::Cancel;
 use crate::base::error::Result;
+use crate::base::{CacheUse, Cancel};
 use crate::infer::Generator;
 
 /// How often a caller who waits looks whether it was stopped.
@@ -18,6 +18,7 @@ pub(super) struct Queue {
     line: Mutex<Line>,
     moved: Condvar,
     model: Mutex<Option<Loaded>>,
+    prompt_tokens: Mutex<CacheUse>,
 }
 
 /// Those who wait, by ticket, the first being served.
@@ -81,7 +82,19 @@ impl Queue {
                 Loaded { name: name.to_owned(), generator: load()? }
             }
         };
-        use_it(model.insert(loaded).generator.as_mut())
+        let generator = model.insert(loaded).generator.as_mut();
+        let before = generator.prompt_tokens();
+        let used = use_it(generator);
+        let after = generator.prompt_tokens();
+        let mut tokens = lock(&self.prompt_tokens);
+        tokens.hits += after.hits - before.hits;
+        tokens.misses += after.misses - before.misses;
+        used
+    }
+
+    /// Tokens of all prompts of all models: those that were held already, and those that were read.
+    pub(super) fn prompt_tokens(&self) -> CacheUse {
+        *lock(&self.prompt_tokens)
     }
 
     fn take(&self) -> Ticket<'_> {

@@ -25,8 +25,8 @@ mod text;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::Fingerprint;
 use crate::base::error::{Error, ErrorKind, Result, Step};
+use crate::base::{CacheUse, Fingerprint};
 use crate::index::Index;
 use crate::infer::Embedder;
 use crate::library::Library;
@@ -53,6 +53,7 @@ struct Parts {
     places: Places,
     library: Mutex<Option<Arc<Library>>>,
     embedder: Mutex<Option<Arc<dyn Embedder>>>,
+    details: details::Kept,
     llm: llm::Queue,
 }
 
@@ -67,6 +68,7 @@ impl KnowledgeBase {
             places,
             library: Mutex::default(),
             embedder: Mutex::default(),
+            details: details::Kept::default(),
             llm: llm::Queue::default(),
         };
         KnowledgeBase { parts: Arc::new(parts), index, snapshots: Snapshots::default() }
@@ -82,6 +84,13 @@ impl KnowledgeBase {
     /// Its settings.
     pub fn config(&self) -> &Config {
         &self.parts.config
+    }
+
+    /// Its caches with their names: details of hits in memory, and tokens of prompts that the LLM
+    /// held.
+    pub fn caches(&self) -> [(&'static str, CacheUse); 2] {
+        let Parts { details, llm, .. } = &*self.parts;
+        [("details", details.counts()), ("prompt_tokens", llm.prompt_tokens())]
     }
 
     /// Where it keeps things.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::Embedding;
 
 /// What is kept of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Its tokens.
     Tokens,
@@ -28,36 +28,60 @@ impl Kind {
     }
 }
 
-/// Signs, a bit a dimension, the first in the lowest bit.
-pub type Signs = Vec<u64>;
-
-/// Parts of a text, in order.
+/// Parts of a text, in order, each with its bytes of the text and its signs: a bit a dimension, the
+/// first in the lowest bit of as many words as it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     /// Dimensions of the embedder.
-    pub dimensions: usize,
-    /// Each with its bytes of the text.
-    pub parts: Vec<(Range<usize>, Signs)>,
+    dimensions: usize,
+    ranges: Vec<Range<usize>>,
+    /// Of one part after the other.
+    signs: Vec<u64>,
 }
 
 impl Details {
     /// Each pair of neighbouring tokens of a text, an odd last one by itself.
     pub fn tokens(embedding: &Embedding) -> Details {
-        let dimensions = embedding.vector.len();
-        let pair = |pair: &[super::Token]| {
+        let mut details = Details { dimensions: embedding.vector.len(), ..Details::default() };
+        for pair in embedding.tokens.chunks(2) {
             let states: Vec<&[f32]> = pair.iter().map(|token| token.state.as_slice()).collect();
             let start = pair.first().map_or(0, |token| token.range.start);
             let end = pair.last().map_or(start, |token| token.range.end);
-            (start..end, signs(&states, dimensions))
-        };
-        Details { dimensions, parts: embedding.tokens.chunks(2).map(pair).collect() }
+            details.push(start..end, &states);
+        }
+        details
     }
 
     /// Sentences of a text with their vectors.
     pub fn sentences(dimensions: usize, sentences: Vec<(Range<usize>, Vec<f32>)>) -> Details {
-        let one =
-            |(range, vector): (Range<usize>, Vec<f32>)| (range, signs(&[&vector], dimensions));
-        Details { dimensions, parts: sentences.into_iter().map(one).collect() }
+        let mut details = Details { dimensions, ..Details::default() };
+        for (range, vector) in sentences {
+            details.push(range, &[&vector]);
+        }
+        details
+    }
+
+    /// Appends a part by the signs of the sum of its states.
+    fn push(&mut self, range: Range<usize>, states: &[&[f32]]) {
+        let first = self.signs.len();
+        self.signs.resize(first + words(self.dimensions), 0);
+        for at in 0..self.dimensions {
+            let sum: f32 = states.iter().filter_map(|state| state.get(at)).sum();
+            if sum > 0.0 {
+                self.signs[first + at / 64] |= 1 << (at % 64);
+            }
+        }
+        self.ranges.push(range);
+    }
+
+    /// The parts, each with its bytes of the text and its signs.
+    pub fn parts(&self) -> impl Iterator<Item = (&Range<usize>, &[u64])> {
+        self.ranges.iter().zip(self.signs.chunks_exact(words(self.dimensions).max(1)))
+    }
+
+    /// About how much memory they take.
+    pub fn bytes(&self) -> usize {
+        size_of::<Details>() + size_of_val(&self.ranges[..]) + size_of_val(&self.signs[..])
     }
 
     /// As they are stored.
@@ -67,12 +91,11 @@ impl Details {
             bytes.extend(u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes());
         };
         put(self.dimensions);
-        for (range, _) in &self.parts {
+        for range in &self.ranges {
             put(range.start);
             put(range.end);
         }
-        let words = self.parts.iter().flat_map(|(_, signs)| signs);
-        bytes.extend(words.flat_map(|word| word.to_le_bytes()));
+        bytes.extend(self.signs.iter().flat_map(|word| word.to_le_bytes()));
         bytes
     }
 
@@ -83,70 +106,70 @@ impl Details {
         if dimensions == 0 {
             return None;
         }
-        let size = dimensions.div_ceil(64);
+        let size = words(dimensions);
         let count = rest.len() / (8 + 8 * size);
-        let (ranges, words) = rest.split_at_checked(count * 8)?;
-        let (words, torn) = words.as_chunks::<8>();
-        if !torn.is_empty() || words.len() != count * size {
+        let (ranges, signs) = rest.split_at_checked(count * 8)?;
+        let (signs, torn) = signs.as_chunks::<8>();
+        if !torn.is_empty() || signs.len() != count * size {
             return None;
         }
-        let all = words
-            .chunks_exact(size)
-            .map(|signs| signs.iter().map(|word| u64::from_le_bytes(*word)).collect::<Signs>());
         let number = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
-        let parts = ranges.as_chunks::<8>().0.iter().zip(all).map(|(range, signs)| {
-            let (start, end) = (range.first_chunk::<4>()?, range.last_chunk::<4>()?);
+        let range = |bytes: &[u8; 8]| {
+            let (start, end) = (bytes.first_chunk::<4>()?, bytes.last_chunk::<4>()?);
             let (start, end) = (number(start)?, number(end)?);
-            (start <= end).then_some((start..end, signs))
-        });
-        Some(Details { dimensions, parts: parts.collect::<Option<Vec<_>>>()? })
+            (start <= end).then_some(start..end)
+        };
+        Some(Details {
+            dimensions,
+            ranges: ranges.as_chunks::<8>().0.iter().map(range).collect::<Option<Vec<_>>>()?,
+            signs: signs.iter().map(|word| u64::from_le_bytes(*word)).collect(),
+        })
     }
 }
 
-/// A vector, ready to be multiplied with the signs of many others: for each eight of its numbers, what
-/// they add up to under each of the 256 choices of signs.
+/// Words that hold so many bits.
+fn words(dimensions: usize) -> usize {
+    dimensions.div_ceil(64)
+}
+
+/// Numbers of a vector whose signs are looked up at once: with more of them there are fewer tables to
+/// look into, but they no longer stay in the processor's nearest cache together.
+const LOOKED_UP: usize = 4;
+
+/// A vector, ready to be multiplied with the signs of many others: for each four of its numbers, what
+/// they add up to under each of the 16 choices of signs.
 pub struct SignTable {
-    sums: Vec<[f32; 256]>,
+    sums: Vec<[f32; 1 << LOOKED_UP]>,
 }
 
 impl SignTable {
     /// Of a vector of as many dimensions as those that it meets.
     pub fn new(vector: &[f32]) -> SignTable {
         let one = 1.0 / (vector.len().max(1) as f32).sqrt();
-        let sums = |eight: &[f32]| {
-            let mut sums = [-one * eight.iter().sum::<f32>(); 256];
-            for byte in 1..sums.len() {
-                let turned = eight.get(byte.trailing_zeros() as usize).copied().unwrap_or(0.0);
-                sums[byte] = sums[byte & (byte - 1)] + 2.0 * one * turned;
+        let sums = |few: &[f32]| {
+            let mut sums = [-one * few.iter().sum::<f32>(); 1 << LOOKED_UP];
+            for choice in 1..sums.len() {
+                let turned = few.get(choice.trailing_zeros() as usize).copied().unwrap_or(0.0);
+                sums[choice] = sums[choice & (choice - 1)] + 2.0 * one * turned;
             }
             sums
         };
-        SignTable { sums: vector.chunks(8).map(sums).collect() }
+        SignTable { sums: vector.chunks(LOOKED_UP).map(sums).collect() }
     }
 
     /// The product with signs, each plus or minus one over the root of their number, so that a vector
     /// of length 1 gives a cosine.
     pub fn dot(&self, signs: &[u64]) -> f32 {
-        let mut lanes = [0.0; 8];
-        for (tables, word) in self.sums.chunks(8).zip(signs) {
-            for ((lane, table), byte) in lanes.iter_mut().zip(tables).zip(word.to_le_bytes()) {
-                *lane += table[usize::from(byte)];
+        let mut lanes = [0.0; 64 / LOOKED_UP];
+        for (tables, word) in self.sums.chunks(lanes.len()).zip(signs) {
+            let mut word = *word;
+            for (lane, table) in lanes.iter_mut().zip(tables) {
+                *lane += table[word as usize % table.len()];
+                word >>= LOOKED_UP;
             }
         }
         lanes.into_iter().sum()
     }
-}
-
-/// The signs of the sum of some states.
-fn signs(states: &[&[f32]], dimensions: usize) -> Signs {
-    let mut signs = vec![0; dimensions.div_ceil(64)];
-    for at in 0..dimensions {
-        let sum: f32 = states.iter().filter_map(|state| state.get(at)).sum();
-        if sum > 0.0 {
-            signs[at / 64] |= 1 << (at % 64);
-        }
-    }
-    signs
 }
 
 #[cfg(test)]
@@ -171,10 +194,11 @@ mod tests {
         let text = "One two three";
         let states = [vec![1.0, -1.0], vec![-0.5, -1.0], vec![-2.0, 3.0]];
         let tokens = Details::tokens(&embedding(text, &states));
-        assert_eq!(tokens.parts, [(0..7, vec![0b01]), (8..13, vec![0b10])]);
+        let parts: Vec<_> = tokens.parts().collect();
+        assert_eq!(parts, [(&(0..7), &[0b01][..]), (&(8..13), &[0b10])]);
         let sentences = Details::sentences(2, vec![(3..9, vec![0.5, 0.1])]);
-        assert_eq!(sentences.parts, [(3..9, vec![0b11])]);
-        let product = SignTable::new(&[3.0, 1.0]).dot(&tokens.parts[0].1);
+        assert_eq!(sentences.parts().collect::<Vec<_>>(), [(&(3..9), &[0b11][..])]);
+        let product = SignTable::new(&[3.0, 1.0]).dot(parts[0].1);
         assert!((product - 2.0 * 0.5f32.sqrt()).abs() < 1e-6);
     }
 

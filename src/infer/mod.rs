@@ -9,8 +9,8 @@ pub mod llm;
 
 use std::ops::{ControlFlow, Range};
 
-use crate::base::Fingerprint;
 use crate::base::error::Result;
+use crate::base::{CacheUse, Fingerprint};
 
 /// What a text is embedded for; some models put another prefix before each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,4 +201,10 @@ pub trait Generator: Send {
         continuations: &[&str],
         go_on: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Vec<f64>>;
+
+    /// The tokens of all prompts since it was loaded: those that it held from the prompt before or
+    /// from a kept beginning, and those that it had to read.
+    fn prompt_tokens(&self) -> CacheUse {
+        CacheUse::default()
+    }
 }

@@ -4,7 +4,7 @@
 //! rare its word is, and the best sentences; weights found on development halves (`eval/README.md`).
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -58,20 +58,15 @@ impl Asked {
 
     /// How well the tokens of a text match: the weighted mean of each token's best match, −1 to 1.
     fn tokens(&self, details: &Details) -> f32 {
-        if details.parts.is_empty() {
-            return 0.0;
-        }
         let best = |state: &SignTable| {
-            let products = details.parts.iter().map(|(_, signs)| state.dot(signs));
-            products.fold(f32::NEG_INFINITY, f32::max)
+            details.parts().map(|(_, signs)| state.dot(signs)).reduce(f32::max).unwrap_or(0.0)
         };
         self.tokens.iter().map(|(weight, state)| weight * best(state)).sum()
     }
 
     /// The cosine of each sentence, with its bytes.
     pub fn sentences(&self, details: &Details) -> Vec<(Range<usize>, f32)> {
-        let parts = details.parts.iter();
-        parts.map(|(range, signs)| (range.clone(), self.vector.dot(signs))).collect()
+        details.parts().map(|(range, signs)| (range.clone(), self.vector.dot(signs))).collect()
     }
 
     /// The mean cosine of the two best sentences; 0 if there is none.
@@ -95,7 +90,7 @@ fn weight(word: &str, retrieved: &Retrieved) -> f32 {
 }
 
 /// Gives the details of hits, in their order.
-pub type Look<'a> = &'a dyn Fn(Kind, &[Hit]) -> Result<Vec<Details>>;
+pub type Look<'a> = &'a dyn Fn(Kind, &[Hit]) -> Result<Vec<Arc<Details>>>;
 
 /// Ranks the first `count` hits anew by their tokens, and of those the first [`SECOND`] by their
 /// sentences, too; all others stay behind them in their order.
@@ -193,7 +188,7 @@ mod tests {
                 Kind::Tokens => Details::tokens(&embedding(&[[1.0, 1.0]])),
                 Kind::Sentences => Details::sentences(2, vec![(0..1, vec![1.0, 1.0])]),
             };
-            Ok(hits.iter().map(of).collect())
+            Ok(hits.iter().map(of).map(Arc::new).collect())
         };
         rank(&mut hits, 30, &asked, &look).unwrap();
         let ids: Vec<u128> = hits.iter().map(|hit| hit.chunk_id.0.as_u128()).collect();

@@ -1,6 +1,7 @@
 //! Passages → their sentences, each with how well it answers. Pure.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -43,7 +44,7 @@ impl Scored {
 /// question. `seen` are the hits' sentences.
 pub fn score(
     hits: &[Hit],
-    seen: &[Details],
+    seen: &[Arc<Details>],
     asked: &Asked,
     retrieved: &Retrieved,
     passages: &[Passage],

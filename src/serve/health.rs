@@ -34,6 +34,6 @@ async fn health(Extract(state): Extract<State>) -> Response {
 
 async fn metrics(Extract(state): Extract<State>) -> Response {
     let queue = state.kb.config().serve.queue;
-    let text = state.metrics.text(state.answers_wanted(), queue);
+    let text = state.metrics.text(state.answers_wanted(), queue, &state.kb.caches());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

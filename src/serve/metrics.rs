@@ -11,6 +11,7 @@ use axum::response::Response;
 
 use super::State;
 use crate::answer::{Answer, AnswerStatus};
+use crate::base::CacheUse;
 use crate::base::error::Result;
 
 /// Upper bounds of the buckets of times, in seconds.
@@ -128,9 +129,19 @@ impl Metrics {
         self.change(|counts| counts.refused += 1);
     }
 
-    /// All of it as Prometheus reads it; `wanted` are the answers that are wanted now.
-    pub fn text(&self, wanted: usize, queue: usize) -> String {
-        self.change(|counts| write(counts, wanted, queue))
+    /// All of it as Prometheus reads it; `wanted` are the answers that are wanted now, `caches` have
+    /// their names.
+    pub fn text(&self, wanted: usize, queue: usize, caches: &[(&str, CacheUse)]) -> String {
+        let mut out = self.change(|counts| write(counts, wanted, queue));
+        let mut put = |name: &str, help: &str, of: fn(&CacheUse) -> u64| {
+            let _ = writeln!(out, "# HELP wellread_{name} {help}\n# TYPE wellread_{name} counter");
+            for (cache, used) in caches {
+                let _ = writeln!(out, "wellread_{name}{{cache=\"{cache}\"}} {}", of(used));
+            }
+        };
+        put("cache_hits_total", "What was wanted and in a cache.", |used| used.hits);
+        put("cache_misses_total", "What was wanted and had to be made.", |used| used.misses);
+        out
     }
 }
 
@@ -221,7 +232,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.took(Stage::Search, Duration::from_millis(4));
         metrics.took(Stage::Search, Duration::from_millis(15));
-        let text = metrics.text(2, 16);
+        let text = metrics.text(2, 16, &[("details", CacheUse { hits: 5, misses: 1 })]);
         for line in [
             "wellread_stage_seconds_bucket{stage=\"search\",le=\"0.002\"} 0",
             "wellread_stage_seconds_bucket{stage=\"search\",le=\"0.005\"} 1",
@@ -229,6 +240,8 @@ mod tests {
             "wellread_stage_seconds_bucket{stage=\"search\",le=\"+Inf\"} 2",
             "wellread_stage_seconds_count{stage=\"search\"} 2",
             "wellread_answers_wanted 2",
+            "wellread_cache_hits_total{cache=\"details\"} 5",
+            "wellread_cache_misses_total{cache=\"details\"} 1",
         ] {
             assert!(text.lines().any(|one| one == line), "{line}\n{text}");
         }

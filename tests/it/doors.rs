@@ -1,6 +1,9 @@
 //! One question through all doors.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use wellread::eval::canaries::{self, ARTICLES, Case, Place, Planted, Said};
 
 use crate::served::*;
 use crate::support::*;
@@ -75,4 +78,61 @@ fn every_door_says_the_same() {
             assert_eq!(answer, first, "{door}");
         }
     }
+}
+
+/// All texts that wellread ships to be planted, in one article and behind its question: what each door
+/// shows of the answer obeys none of them, and links to nothing but the article.
+#[test]
+fn planted_texts_are_obeyed_at_no_door() {
+    let wellread = Wellread::small().env("WELLREAD_ANSWER_MAX_TOKENS", "60");
+    let texts = canaries::parse("canaries.jsonl", canaries::SHIPPED).unwrap();
+    let all: Vec<&str> = texts.iter().map(|planted| planted.text.as_str()).collect();
+    let all = Planted {
+        id: "all".to_owned(),
+        text: all.join("\n\n"),
+        success: None,
+        benign_control: false,
+        channel: None,
+    };
+    let in_article =
+        Case { number: 1, article: &ARTICLES[1], place: Place::Middle, planted: Some(&all) };
+    let behind = texts.iter().find(|planted| planted.id == "override").unwrap();
+    let in_question = Case { place: Place::Question, planted: Some(behind), ..in_article };
+    wellread.succeeds(&["add", &wellread.file("planted.xml", canaries::feed(&in_article))]);
+    let answers = through_all(&wellread, &canaries::question(&in_article));
+    let (_, first) = &answers[0];
+    for (door, answer) in &answers {
+        assert_eq!(answer, first, "{door}");
+    }
+    let server = Served::start(&wellread, &[]);
+    let mut answered = 0;
+    for case in [in_article, in_question] {
+        let question = canaries::question(&case);
+        let messages = [json!({ "role": "user", "content": question })];
+        let completed = server
+            .post("/v1/chat/completions", &json!({ "model": "wellread", "messages": messages }))
+            .json();
+        let answer = &completed["wellread"];
+        answered += usize::from(answer["status"] == "answered");
+        let passages = answer["passages"].as_array().unwrap();
+        let shown: BTreeSet<usize> =
+            passages.iter().filter_map(|one| usize::try_from(one["n"].as_u64()?).ok()).collect();
+        let ran = |args: &[&str]| wellread.run(&[args, &[&question]].concat()).stdout;
+        for (door, text) in [
+            ("all", answer["answer"].as_str().unwrap().to_owned()),
+            (
+                "/v1/chat/completions",
+                completed["choices"][0]["message"]["content"].as_str().unwrap().to_owned(),
+            ),
+            ("ask", ran(&["ask"])),
+            ("ask --format markdown", ran(&["ask", "--format", "markdown"])),
+        ] {
+            let said = Said { answered: true, text, shown: shown.clone() };
+            for planted in texts.iter().filter(|planted| planted.success.is_some()) {
+                let found = canaries::score(&Case { planted: Some(planted), ..case }, &said);
+                assert!(found.is_clean(), "{door}: {found:#?}");
+            }
+        }
+    }
+    assert!(answered > 0, "nothing was answered, so nothing was tried");
 }

@@ -106,6 +106,13 @@ fn every_route_says_what_the_commands_say() {
     ] {
         assert!(metrics.lines().any(|one| one == line), "{line}\n{metrics}");
     }
+    let count = |name: &str| -> u64 {
+        let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        found.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+    };
+    for used in ["hits", "misses"] {
+        assert!(count(&format!("wellread_cache_{used}_total{{cache=\"details\"}}")) > 0);
+    }
 }
 
 #[test]

@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use candle_core::quantized::gguf_file::{Content, Value};
 
-use crate::base::Fingerprint;
 use crate::base::error::{Error, ErrorKind, Result, Step};
+use crate::base::{CacheUse, Fingerprint};
 use crate::compute::Mapped;
 use crate::infer::{Finish, Generation, Generator, Message, Prompt, Role, Sampling};
 
@@ -50,6 +50,8 @@ pub struct Llm {
     model: Transformer,
     /// What the model was told; see [`Context`].
     told: Vec<u32>,
+    /// Tokens of prompts, held and read.
+    prompt_tokens: CacheUse,
     prefixes: Option<Prefixes>,
     vocabulary: Vocabulary,
     template: ChatTemplate,
@@ -153,6 +155,7 @@ impl Llm {
             sha256: sha256.to_owned(),
             model,
             told: Vec::new(),
+            prompt_tokens: CacheUse::default(),
             prefixes: None,
             vocabulary,
             template,
@@ -258,9 +261,13 @@ impl Llm {
                 if context.tell(first, go_on)?.is_none() {
                     return Ok(None);
                 }
+                self.prompt_tokens.misses += fixed as u64;
                 prefixes.put(first, &context.export(fixed));
             }
         }
+        let held = context.holds(tokens);
+        self.prompt_tokens.hits += held as u64;
+        self.prompt_tokens.misses += (tokens.len() - held) as u64;
         context.tell(tokens, go_on)
     }
 
@@ -353,5 +360,9 @@ impl Generator for Llm {
         let mut context =
             Context { model: &mut self.model, told: &mut self.told, name: &self.name };
         decode::score(&mut context, &scores, &continued)
+    }
+
+    fn prompt_tokens(&self) -> CacheUse {
+        self.prompt_tokens
     }
 }
