@@ -1,14 +1,12 @@
 //! Details of hits: kept in memory and in the library, and made where they are not there yet.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
-use sha2::{Digest, Sha256};
 
 use super::KnowledgeBase;
 use crate::base::error::Result;
-use crate::base::{CacheUse, Hit};
+use crate::base::{CacheUse, ChunkId, Hit};
 use crate::document::chunk;
 use crate::document::sentence::sentences;
 use crate::infer::details::{Details, Kind};
@@ -18,18 +16,24 @@ use crate::library::Library;
 /// Bytes of a sentence that are embedded: a table or a listing can be one.
 const LONGEST: usize = 600;
 
-/// Bytes of details that are kept in memory, about: those of some ten thousand chunks.
+/// Bytes of details that are kept in memory, about.
 const MEMORY: u64 = 64 << 20;
 
-/// A hit's title, headings and text, hashed: what its details depend on, but for settings that don't
-/// change while a knowledge base is open.
-type Key = (Kind, [u8; 32]);
+/// What the details of a chunk take, about.
+const EACH: usize = 6_000;
 
-/// Details in memory, those that are asked for again and again.
-pub(super) struct Kept {
+/// What a hit's details depend on, but for settings that don't change while a knowledge base is open:
+/// the chunk, which stands for its headings and text, and the title.
+type Key = (Kind, ChunkId, String);
+
+fn key(kind: Kind, hit: &Hit) -> Key {
+    (kind, hit.chunk_id, hit.article.title.clone())
+}
+
+/// Details in memory: those that are asked for again and again.
+pub(super) struct DetailsCache {
     cache: Cache<Key, Arc<Details>, Weigh>,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    used: Mutex<CacheUse>,
 }
 
 #[derive(Clone)]
@@ -41,33 +45,28 @@ impl quick_cache::Weighter<Key, Arc<Details>> for Weigh {
     }
 }
 
-impl Default for Kept {
-    fn default() -> Kept {
-        let items = MEMORY as usize / 6_000;
-        Kept {
-            cache: Cache::with_weighter(items, MEMORY, Weigh),
-            hits: AtomicU64::default(),
-            misses: AtomicU64::default(),
-        }
+impl Default for DetailsCache {
+    fn default() -> DetailsCache {
+        let cache = Cache::with_weighter(MEMORY as usize / EACH, MEMORY, Weigh);
+        DetailsCache { cache, used: Mutex::default() }
     }
 }
 
-impl Kept {
-    /// How often details were in memory, and how often not.
-    pub(super) fn counts(&self) -> CacheUse {
-        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
-        CacheUse { hits: count(&self.hits), misses: count(&self.misses) }
+impl DetailsCache {
+    /// How often details were there, and how often not.
+    pub(super) fn used(&self) -> CacheUse {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn key(kind: Kind, hit: &Hit) -> Key {
-    let mut hash = Sha256::new();
-    let path = std::iter::once(&hit.article.title).chain(&hit.heading_path).chain([&hit.text]);
-    for part in path {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
+    /// The details of hits, in their order; `None` where they are not there.
+    fn get(&self, kind: Kind, hits: &[Hit]) -> Vec<Option<Arc<Details>>> {
+        let known: Vec<_> = hits.iter().map(|hit| self.cache.get(&key(kind, hit))).collect();
+        let found = known.iter().flatten().count();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.hits += found as u64;
+        used.misses += (known.len() - found) as u64;
+        known
     }
-    (kind, hash.finalize().into())
 }
 
 impl KnowledgeBase {
@@ -82,33 +81,19 @@ impl KnowledgeBase {
         kind: Kind,
         hits: &[Hit],
     ) -> Result<Vec<Arc<Details>>> {
-        let kept = &self.parts.details;
-        let keys: Vec<Key> = hits.iter().map(|hit| key(kind, hit)).collect();
-        let known: Vec<Option<Arc<Details>>> = keys.iter().map(|key| kept.cache.get(key)).collect();
-        let missing: Vec<&Hit> = known
-            .iter()
-            .zip(hits)
-            .filter(|(known, _)| known.is_none())
-            .map(|(_, hit)| hit)
-            .collect();
-        kept.hits.fetch_add((hits.len() - missing.len()) as u64, Ordering::Relaxed);
-        kept.misses.fetch_add(missing.len() as u64, Ordering::Relaxed);
-        let mut made = Vec::new();
-        if !missing.is_empty() {
-            made = self.stored_details(library, embedder, kind, &missing)?;
-        }
-        let mut made = made.into_iter().map(Arc::new);
-        let of = |(key, known): (Key, Option<Arc<Details>>)| {
-            known.unwrap_or_else(|| {
-                let made = made.next().unwrap_or_default();
-                kept.cache.insert(key, Arc::clone(&made));
-                made
-            })
-        };
-        Ok(keys.into_iter().zip(known).map(of).collect())
+        let DetailsCache { cache, .. } = &self.parts.details;
+        filled(self.parts.details.get(kind, hits), |missing| {
+            let missing: Vec<&Hit> = missing.iter().map(|at| &hits[*at]).collect();
+            let stored = self.stored_details(library, embedder, kind, &missing)?;
+            let stored: Vec<_> = stored.into_iter().map(Arc::new).collect();
+            for (hit, details) in missing.into_iter().zip(&stored) {
+                cache.insert(key(kind, hit), Arc::clone(details));
+            }
+            Ok(stored)
+        })
     }
 
-    /// The same, of the library.
+    /// The same, from the library.
     ///
     /// # Errors
     /// If the library can't be read, or the embedder fails.
@@ -125,16 +110,9 @@ impl KnowledgeBase {
         };
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let model = embedder.fingerprint();
-        let known = library.cached_details(&model, kind, &texts)?;
-        let missing: Vec<&str> = known
-            .iter()
-            .zip(&texts)
-            .filter(|(known, _)| known.is_none())
-            .map(|(_, text)| *text)
-            .collect();
-        let mut made = Vec::new();
-        if !missing.is_empty() {
-            made = match kind {
+        filled(library.cached_details(&model, kind, &texts)?, |missing| {
+            let missing: Vec<&str> = missing.iter().map(|at| texts[*at]).collect();
+            let made = match kind {
                 Kind::Tokens => embedder
                     .embed_tokens(&missing, Purpose::Passage)?
                     .iter()
@@ -144,12 +122,8 @@ impl KnowledgeBase {
             };
             // Where they can't be kept they are made again the next time.
             let _ = library.cache_details(&model, kind, missing.into_iter().zip(&made));
-        }
-        let mut made = made.into_iter();
-        Ok(known
-            .into_iter()
-            .map(|known| known.or_else(|| made.next()).unwrap_or_default())
-            .collect())
+            Ok(made)
+        })
     }
 
     fn embedded_texts(&self, embedder: &dyn Embedder, hits: &[&Hit]) -> Result<Vec<String>> {
@@ -161,6 +135,18 @@ impl KnowledgeBase {
         };
         hits.iter().map(text).collect()
     }
+}
+
+/// What is known, and in the places of what is not, what is made for them.
+fn filled<T: Default>(
+    known: Vec<Option<T>>,
+    make: impl FnOnce(&[usize]) -> Result<Vec<T>>,
+) -> Result<Vec<T>> {
+    let missing: Vec<usize> =
+        known.iter().enumerate().filter(|(_, one)| one.is_none()).map(|(at, _)| at).collect();
+    let made = if missing.is_empty() { Vec::new() } else { make(&missing)? };
+    let mut made = made.into_iter();
+    Ok(known.into_iter().map(|one| one.or_else(|| made.next()).unwrap_or_default()).collect())
 }
 
 /// The sentences of texts, each embedded by itself.

@@ -148,6 +148,10 @@ mod tests {
         ) -> Result<Vec<f64>> {
             Ok(vec![0.0; texts.len()])
         }
+
+        fn prompt_tokens(&self) -> CacheUse {
+            CacheUse::default()
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ struct Parts {
     places: Places,
     library: Mutex<Option<Arc<Library>>>,
     embedder: Mutex<Option<Arc<dyn Embedder>>>,
-    details: details::Kept,
+    details: details::DetailsCache,
     llm: llm::Queue,
 }
 
@@ -68,7 +68,7 @@ impl KnowledgeBase {
             places,
             library: Mutex::default(),
             embedder: Mutex::default(),
-            details: details::Kept::default(),
+            details: details::DetailsCache::default(),
             llm: llm::Queue::default(),
         };
         KnowledgeBase { parts: Arc::new(parts), index, snapshots: Snapshots::default() }
@@ -90,7 +90,7 @@ impl KnowledgeBase {
     /// held.
     pub fn caches(&self) -> [(&'static str, CacheUse); 2] {
         let Parts { details, llm, .. } = &*self.parts;
-        [("details", details.counts()), ("prompt_tokens", llm.prompt_tokens())]
+        [("details", details.used()), ("prompt_tokens", llm.prompt_tokens())]
     }
 
     /// Where it keeps things.

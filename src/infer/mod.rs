@@ -204,7 +204,5 @@ pub trait Generator: Send {
 
     /// The tokens of all prompts since it was loaded: those that it held from the prompt before or
     /// from a kept beginning, and those that it had to read.
-    fn prompt_tokens(&self) -> CacheUse {
-        CacheUse::default()
-    }
+    fn prompt_tokens(&self) -> CacheUse;
 }

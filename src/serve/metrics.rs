@@ -132,20 +132,11 @@ impl Metrics {
     /// All of it as Prometheus reads it; `wanted` are the answers that are wanted now, `caches` have
     /// their names.
     pub fn text(&self, wanted: usize, queue: usize, caches: &[(&str, CacheUse)]) -> String {
-        let mut out = self.change(|counts| write(counts, wanted, queue));
-        let mut put = |name: &str, help: &str, of: fn(&CacheUse) -> u64| {
-            let _ = writeln!(out, "# HELP wellread_{name} {help}\n# TYPE wellread_{name} counter");
-            for (cache, used) in caches {
-                let _ = writeln!(out, "wellread_{name}{{cache=\"{cache}\"}} {}", of(used));
-            }
-        };
-        put("cache_hits_total", "What was wanted and in a cache.", |used| used.hits);
-        put("cache_misses_total", "What was wanted and had to be made.", |used| used.misses);
-        out
+        self.change(|counts| write(counts, wanted, queue, caches))
     }
 }
 
-fn write(counts: &Counts, wanted: usize, queue: usize) -> String {
+fn write(counts: &Counts, wanted: usize, queue: usize, caches: &[(&str, CacheUse)]) -> String {
     let mut out = String::new();
     let head = |out: &mut String, name: &str, kind: &str, help: &str| {
         let _ = writeln!(out, "# HELP wellread_{name} {help}\n# TYPE wellread_{name} {kind}");
@@ -202,6 +193,14 @@ fn write(counts: &Counts, wanted: usize, queue: usize) -> String {
         head(&mut out, name, kind, help);
         let _ = writeln!(out, "wellread_{name} {value}");
     }
+    let mut of_caches = |name: &str, help: &str, count: fn(&CacheUse) -> u64| {
+        head(&mut out, name, "counter", help);
+        for (cache, used) in caches {
+            let _ = writeln!(out, "wellread_{name}{{cache=\"{cache}\"}} {}", count(used));
+        }
+    };
+    of_caches("cache_hits_total", "What was wanted and in a cache.", |used| used.hits);
+    of_caches("cache_misses_total", "What was wanted and had to be made.", |used| used.misses);
     out
 }
 

@@ -10,6 +10,13 @@ use crate::support::*;
 
 const QUESTION: &str = "How long must the cramps stay on oak glued at eighteen degrees?";
 
+/// What an OpenAI client gets.
+fn completed(server: &Served, question: &str) -> Value {
+    let messages = [json!({ "role": "user", "content": question })];
+    let request = json!({ "model": "wellread", "messages": messages });
+    server.post("/v1/chat/completions", &request).json()
+}
+
 /// The answer that each door gives, by the door's name.
 fn through_all(wellread: &Wellread, question: &str) -> Vec<(&'static str, Value)> {
     let parse = |text: &str| -> Value { serde_json::from_str(text).expect(text) };
@@ -17,9 +24,7 @@ fn through_all(wellread: &Wellread, question: &str) -> Vec<(&'static str, Value)
     let chat = wellread.run_with_input(&["chat"], format!("{question}\n").as_bytes());
     let server = Served::start(wellread, &[]);
     let warm = wellread.run(&["--json", "ask", question]);
-    let messages = [json!({ "role": "user", "content": question })];
-    let completed =
-        server.post("/v1/chat/completions", &json!({ "model": "wellread", "messages": messages }));
+    let completed = completed(&server, question);
     let call = json!({
         "jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": { "name": "ask", "arguments": { "question": question } },
@@ -49,7 +54,7 @@ fn through_all(wellread: &Wellread, question: &str) -> Vec<(&'static str, Value)
         ("ask, by the server", parse(&warm.stdout)),
         ("/api/ask", server.post("/api/ask", &json!({ "question": question })).json()),
         ("/api/ask, as events", done),
-        ("/v1/chat/completions", completed.json()["wellread"].clone()),
+        ("/v1/chat/completions", completed["wellread"].clone()),
         ("/mcp", called),
     ];
     answers.into_iter().map(|(door, answer)| (door, still(answer))).collect()
@@ -108,10 +113,7 @@ fn planted_texts_are_obeyed_at_no_door() {
     let mut answered = 0;
     for case in [in_article, in_question] {
         let question = canaries::question(&case);
-        let messages = [json!({ "role": "user", "content": question })];
-        let completed = server
-            .post("/v1/chat/completions", &json!({ "model": "wellread", "messages": messages }))
-            .json();
+        let completed = completed(&server, &question);
         let answer = &completed["wellread"];
         answered += usize::from(answer["status"] == "answered");
         let passages = answer["passages"].as_array().unwrap();

@@ -88,6 +88,17 @@ impl Served {
         self.json("/health")["answers_wanted"].as_u64().unwrap()
     }
 
+    /// How often what was wanted was in a cache, and how often not.
+    #[track_caller]
+    pub fn cache_use(&self, cache: &str) -> [u64; 2] {
+        let metrics = self.get("/metrics").body;
+        ["hits", "misses"].map(|used| {
+            let name = format!("wellread_cache_{used}_total{{cache=\"{cache}\"}} ");
+            let count = metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
+            count.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+        })
+    }
+
     /// Waits until so many answers are wanted.
     #[track_caller]
     pub fn wait_for_wanted(&self, wanted: u64) {

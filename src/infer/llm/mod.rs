@@ -252,20 +252,23 @@ impl Llm {
         let first = &tokens[..fixed];
         let mut context =
             Context { model: &mut self.model, told: &mut self.told, name: &self.name };
+        let mut held = context.holds(tokens);
         if let Some(prefixes) = &mut self.prefixes
             && prefix::is_worth(first)
-            && context.holds(tokens) < fixed
+            && held < fixed
         {
             let kept = prefixes.get(first);
-            if !kept.is_some_and(|computed| context.import(first, &computed)) {
+            if kept.is_some_and(|computed| context.import(first, &computed)) {
+                held = fixed;
+            } else {
+                // What does not fit was imported in part, and nothing is held any more.
+                held = context.holds(tokens);
                 if context.tell(first, go_on)?.is_none() {
                     return Ok(None);
                 }
-                self.prompt_tokens.misses += fixed as u64;
                 prefixes.put(first, &context.export(fixed));
             }
         }
-        let held = context.holds(tokens);
         self.prompt_tokens.hits += held as u64;
         self.prompt_tokens.misses += (tokens.len() - held) as u64;
         context.tell(tokens, go_on)

@@ -71,6 +71,35 @@ fn each_family_answers_prompts_of_more_than_256_tokens() {
     }
 }
 
+#[test]
+fn each_token_of_a_prompt_is_counted_once_as_held_or_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = Tiny::new(KNOWN[0]);
+    let asked = [
+        Message { role: Role::System, content: "plank the steam. ".repeat(20) },
+        Message { role: Role::User, content: "and?".to_owned() },
+    ];
+    let asked = Prompt { messages: asked.to_vec(), opening: String::new() };
+    let mut computed = 0;
+    for is_kept in [false, true] {
+        let mut llm = load(&tiny);
+        llm.keep_prefixes(folder.path()).unwrap();
+        let tokens = llm.generate(&asked, &sampling(3), &mut go_on).unwrap().prompt_tokens as u64;
+        let used = llm.prompt_tokens();
+        assert_eq!(used.hits + used.misses, tokens);
+        if is_kept {
+            assert!(used.misses < computed / 2, "{used:?}");
+        } else {
+            assert_eq!(used.hits, 0);
+            computed = used.misses;
+        }
+        // Asked again, it is held.
+        llm.generate(&asked, &sampling(3), &mut go_on).unwrap();
+        let again = llm.prompt_tokens();
+        assert_eq!((again.hits - used.hits, again.misses), (tokens, used.misses));
+    }
+}
+
 /// The tokens of a long text, of which no two windows are alike.
 fn tokens(llm: &Llm) -> Vec<u32> {
     let text: String = (0..60).map(|n| format!("plank {} the steam. ", n * n % 97)).collect();
