@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The corpus is made in a folder of the machine's temporary one (`--folder` names another), once
-//! for each binary; it can be deleted at any time. The first run embeds 5,000 texts and keeps their
-//! vectors in a file, so that no row embeds what it brings. Each row is a line of JSON: `written_mb`
+//! for each binary; it can be deleted at any time. Its sections are drawn from 5,000 texts, so that no
+//! row embeds what it brings. Each row is a line of JSON: `written_mb`
 //! is what the process asked to write, `dirtied_mb` also what it wrote through maps, in pages.
 #![allow(
     clippy::disallowed_methods,
@@ -46,8 +46,6 @@ pub struct Bench {
     pub runs: usize,
     /// This binary's folder.
     home: PathBuf,
-    /// The vectors of the pool.
-    vectors: PathBuf,
 }
 
 impl Bench {
@@ -65,7 +63,6 @@ impl Bench {
             std::fs::write(self.feed(), corpus::letters(range)).unwrap();
             self.read_into(&data, &[&self.feed().display().to_string()]);
         }
-        self.know_vectors(&data);
         eprintln!("building its index");
         self.build(&data);
         std::fs::write(ready, "").unwrap();
@@ -101,19 +98,6 @@ impl Bench {
         args.extend(["--set", "fetch.allow_private=true"]);
         args.extend(sources.iter().flat_map(|source| ["--source", source]));
         self.program.watched(data, &args)
-    }
-
-    /// Gives a library the vectors of the pool, or embeds and keeps them.
-    pub fn know_vectors(&self, data: &Path) {
-        let file = self.vectors.display().to_string();
-        if self.vectors.exists() {
-            match self.program.measured(data, &["embed", "--take", &file], None) {
-                Ok(_) => return,
-                Err(said) => eprintln!("the vectors are of another model, and made again: {said}"),
-            }
-        }
-        eprintln!("embedding the pool");
-        self.program.run(data, &["embed", "--shard", "1/1", &file]);
     }
 
     pub fn build(&self, data: &Path) -> Ran {
@@ -158,9 +142,8 @@ fn main() {
     drop(bytes);
     let home = folder.join(&hash);
     std::fs::create_dir_all(&home).unwrap();
-    let vectors = folder.join("vectors.bin");
     let program = Program { binary, folder: home.clone(), env: Vec::new() };
-    let mut bench = Bench { program, articles, runs, home, vectors };
+    let mut bench = Bench { program, articles, runs, home };
     let known: Vec<&str> = rows::ROWS.iter().map(|(name, _)| *name).collect();
     if let Some(other) = args.iter().find(|arg| !known.contains(&arg.as_str())) {
         eprintln!("there is no row {other:?}; there are {}", known.join(", "));

@@ -134,15 +134,10 @@ fn build(bench: &mut Bench) -> Value {
 /// Large articles: mostly markup, and as much text as the corpus has in a hundred.
 fn memory(bench: &mut Bench) -> Value {
     let mut found = json!({});
-    let pool = bench.home.join("pool.xml");
     for (name, count, sections, bytes) in
         [("markup", 200, 33, 16_000_000), ("text", 100, 1_000, 1_000_000)]
     {
         let data = bench.scratch("large");
-        // The pool's vectors are taken by a library that has something.
-        std::fs::write(&pool, corpus::letters(0..1)).unwrap();
-        bench.read_into(&data, &[&pool.display().to_string()]);
-        bench.know_vectors(&data);
         let mut reads = Vec::new();
         for article in 0..count {
             // Each is a source of its own, as what a source repeats is learned from all of it.

@@ -1,5 +1,8 @@
 //! What happens on the way, and how it is stopped.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use serde::{Deserialize, Serialize};
 
 use super::SourceId;
@@ -106,22 +109,33 @@ pub type Events<'a> = &'a (dyn Fn(Event) + Sync);
 
 /// A flag that Ctrl-C raises and long work looks at between steps.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(std::sync::Arc<std::sync::atomic::AtomicBool>);
+pub struct Cancel(Arc<AtomicU8>);
+
+/// States of [`Cancel`].
+const DOWN: u8 = 0;
+const RAISED: u8 = 1;
+const RAISED_FOR_GOOD: u8 = 2;
 
 impl Cancel {
     /// Raises the flag.
     pub fn raise(&self) {
-        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.0.fetch_max(RAISED, Ordering::SeqCst);
     }
 
-    /// Takes the flag down again: what was stopped has ended, and other work begins.
+    /// Raises the flag so that it stays up: not only what is under way is to end.
+    pub fn raise_for_good(&self) {
+        self.0.store(RAISED_FOR_GOOD, Ordering::SeqCst);
+    }
+
+    /// Takes the flag down again, unless it was raised for good: what was stopped has ended, and
+    /// other work begins.
     pub fn lower(&self) {
-        self.0.store(false, std::sync::atomic::Ordering::SeqCst);
+        let _ = self.0.compare_exchange(RAISED, DOWN, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Whether the flag is up.
     pub fn is_raised(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
+        self.0.load(Ordering::SeqCst) != DOWN
     }
 
     /// An error of kind [`super::error::ErrorKind::Interrupted`] if the flag is up.

@@ -16,6 +16,7 @@ mod mcp;
 mod models;
 mod serve;
 mod server;
+mod signals;
 mod sources;
 mod steps;
 pub mod text;
@@ -58,7 +59,7 @@ pub fn main() -> ExitCode {
     };
     let ui = Ui::new(verbosity, cli.global.color);
     let cancel = Cancel::default();
-    let outcome = stop_on_signals(&cancel).and_then(|()| run(cli, &ui, &cancel));
+    let outcome = signals::stop_on_signals(&cancel).and_then(|()| run(cli, &ui, &cancel));
     ui.clear();
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -80,19 +81,6 @@ fn quiet_guarded_panics() {
             shown(panic);
         }
     }));
-}
-
-/// The first Ctrl-C (or SIGTERM) raises the flag; the second ends the process where it is, which
-/// loses nothing that was stored.
-fn stop_on_signals(cancel: &Cancel) -> Result<()> {
-    let cancel = cancel.clone();
-    ctrlc::set_handler(move || {
-        if cancel.is_raised() {
-            std::process::exit(130);
-        }
-        cancel.raise();
-    })
-    .map_err(|error| Error::new(ErrorKind::Bug, "cannot listen for Ctrl-C").caused_by(error))
 }
 
 fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {

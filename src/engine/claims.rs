@@ -1,10 +1,10 @@
 //! Drafts checked against the articles.
 
 use super::KnowledgeBase;
-use super::details::head;
 use crate::answer::claims::{Claim, Verdict, judge, read};
 use crate::base::error::Result;
 use crate::base::{DocumentId, Filter, Watch};
+use crate::infer::sentences::head;
 use crate::retrieve;
 use crate::source::fetch::Source;
 

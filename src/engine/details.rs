@@ -1,5 +1,6 @@
 //! Details of hits: kept in memory and in the library, and made where they are not there yet.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache;
@@ -8,13 +9,10 @@ use super::KnowledgeBase;
 use crate::base::error::Result;
 use crate::base::{CacheUse, ChunkId, Hit};
 use crate::document::chunk;
-use crate::document::sentence::sentences;
 use crate::infer::details::{Details, Kind};
+use crate::infer::sentences::of_sentences;
 use crate::infer::{Embedder, Purpose};
 use crate::library::Library;
-
-/// Bytes of a sentence that are embedded: a table or a listing can be one.
-const LONGEST: usize = 600;
 
 /// Bytes of details that are kept in memory, about.
 const MEMORY: u64 = 64 << 20;
@@ -85,7 +83,6 @@ impl KnowledgeBase {
         filled(self.parts.details.get(kind, hits), |missing| {
             let missing: Vec<&Hit> = missing.iter().map(|at| &hits[*at]).collect();
             let stored = self.stored_details(library, embedder, kind, &missing)?;
-            let stored: Vec<_> = stored.into_iter().map(Arc::new).collect();
             for (hit, details) in missing.into_iter().zip(&stored) {
                 cache.insert(key(kind, hit), Arc::clone(details));
             }
@@ -103,14 +100,14 @@ impl KnowledgeBase {
         embedder: &dyn Embedder,
         kind: Kind,
         hits: &[&Hit],
-    ) -> Result<Vec<Details>> {
+    ) -> Result<Vec<Arc<Details>>> {
         let texts = match kind {
             Kind::Tokens => self.embedded_texts(embedder, hits)?,
             Kind::Sentences => hits.iter().map(|hit| hit.text.clone()).collect(),
         };
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let (texts, places) = distinct(&texts);
         let model = embedder.fingerprint();
-        filled(library.cached_details(&model, kind, &texts)?, |missing| {
+        let found = filled(library.cached_details(&model, kind, &texts)?, |missing| {
             let missing: Vec<&str> = missing.iter().map(|at| texts[*at]).collect();
             let made = match kind {
                 Kind::Tokens => embedder
@@ -123,7 +120,9 @@ impl KnowledgeBase {
             // Where they can't be kept they are made again the next time.
             let _ = library.cache_details(&model, kind, missing.into_iter().zip(&made));
             Ok(made)
-        })
+        })?;
+        let found: Vec<Arc<Details>> = found.into_iter().map(Arc::new).collect();
+        Ok(places.into_iter().map(|at| Arc::clone(&found[at])).collect())
     }
 
     fn embedded_texts(&self, embedder: &dyn Embedder, hits: &[&Hit]) -> Result<Vec<String>> {
@@ -137,6 +136,23 @@ impl KnowledgeBase {
     }
 }
 
+/// Each text once, and the place among those of each: articles repeat each other, and what they share
+/// is looked at once.
+fn distinct(texts: &[String]) -> (Vec<&str>, Vec<usize>) {
+    let mut at = HashMap::new();
+    let mut each = Vec::new();
+    let places = texts
+        .iter()
+        .map(|text| {
+            *at.entry(text.as_str()).or_insert_with(|| {
+                each.push(text.as_str());
+                each.len() - 1
+            })
+        })
+        .collect();
+    (each, places)
+}
+
 /// What is known, and in the places of what is not, what is made for them.
 fn filled<T: Default>(
     known: Vec<Option<T>>,
@@ -147,34 +163,4 @@ fn filled<T: Default>(
     let made = if missing.is_empty() { Vec::new() } else { make(&missing)? };
     let mut made = made.into_iter();
     Ok(known.into_iter().map(|one| one.or_else(|| made.next()).unwrap_or_default()).collect())
-}
-
-/// The sentences of texts, each embedded by itself.
-fn of_sentences(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<Details>> {
-    let ranges: Vec<Vec<_>> = texts
-        .iter()
-        .map(|text| {
-            let all = sentences(text).into_iter();
-            all.filter(|range| !text[range.clone()].trim().is_empty()).collect()
-        })
-        .collect();
-    let mut said = Vec::new();
-    for (text, ranges) in texts.iter().zip(&ranges) {
-        for range in ranges {
-            said.push(head(embedder, text[range.clone()].trim())?);
-        }
-    }
-    let mut vectors = embedder.embed(&said, Purpose::Passage)?.into_iter();
-    let with_vectors =
-        ranges.into_iter().map(|ranges| ranges.into_iter().zip(vectors.by_ref()).collect());
-    Ok(with_vectors.map(|all| Details::sentences(embedder.dimensions(), all)).collect())
-}
-
-/// As much of a text's beginning as the embedder takes.
-pub(super) fn head<'a>(embedder: &dyn Embedder, text: &'a str) -> Result<&'a str> {
-    let mut head = &text[..text.floor_char_boundary(LONGEST)];
-    while embedder.count_tokens(head, Purpose::Passage)? > embedder.max_tokens() {
-        head = &head[..head.floor_char_boundary(head.len() / 2)];
-    }
-    Ok(head)
 }

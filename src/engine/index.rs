@@ -31,6 +31,7 @@ impl KnowledgeBase {
             embedder,
             chunk: &self.config().chunk,
             clean: &self.config().clean,
+            sentences: self.config().index.sentences,
             events: watch.events,
             cancel: watch.cancel,
         })

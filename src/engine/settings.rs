@@ -100,11 +100,14 @@ pub struct IndexOptions {
     pub golden_queries: usize,
     /// By how much the share of them that it finds may be below the live generation's, 0 to 1.
     pub tolerance: f64,
+    /// Whether the sentences of what is embedded are embedded, too. Indexing then takes about twice
+    /// as long; otherwise a search embeds those of what it finds the first time, for half a second.
+    pub sentences: bool,
 }
 
 impl Default for IndexOptions {
     fn default() -> Self {
-        IndexOptions { golden_queries: 50, tolerance: 0.05 }
+        IndexOptions { golden_queries: 50, tolerance: 0.05, sentences: true }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::document::chunk::{self, ChunkOptions};
 use crate::document::html::CleanOptions;
 use crate::document::terms::{self, Terms};
 use crate::infer::details::{Details, Kind};
+use crate::infer::sentences::of_sentences;
 use crate::infer::{Embedder, Purpose};
 use crate::library::{Library, Pending};
 
@@ -37,6 +38,8 @@ pub struct Work<'a> {
     pub chunk: &'a ChunkOptions,
     /// What is kept of them.
     pub clean: &'a CleanOptions,
+    /// Whether the sentences of what is embedded are embedded, too.
+    pub sentences: bool,
     /// Where progress goes.
     pub events: Events<'a>,
     /// Raised by Ctrl-C.
@@ -227,13 +230,10 @@ impl<'a> Filling<'a> {
         group: Vec<(Cut, &str)>,
         random: &mut fastrand::Rng,
     ) -> Result<()> {
-        let texts: Vec<&str> = group
-            .iter()
-            .flat_map(|(cut, _)| &cut.chunks)
-            .map(|chunk| chunk.embedded_text.as_str())
-            .collect();
-        let terms: Vec<Terms> = texts.iter().map(|text| terms::of(text)).collect();
-        let vectors = self.embed(&texts, random)?;
+        let chunks: Vec<&Chunk> = group.iter().flat_map(|(cut, _)| &cut.chunks).collect();
+        let terms: Vec<Terms> =
+            chunks.iter().map(|chunk| terms::of(&chunk.embedded_text)).collect();
+        let vectors = self.embed(&chunks, random)?;
         let mut points = terms.into_iter().zip(vectors);
         let mut ready = Vec::with_capacity(group.len());
         for (cut, state) in group {
@@ -303,13 +303,14 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// The vectors of texts: known ones from the library, the others embedded and kept there, batch
+    /// The vectors of chunks: known ones from the library, the others embedded and kept there, batch
     /// by batch.
-    fn embed(&mut self, texts: &[&str], random: &mut fastrand::Rng) -> Result<Vec<Vec<f32>>> {
+    fn embed(&mut self, chunks: &[&Chunk], random: &mut fastrand::Rng) -> Result<Vec<Vec<f32>>> {
         let work = self.work;
         let model = work.embedder.fingerprint();
-        let mut vectors = work.library.cached_vectors(&model, texts)?;
-        for (vector, text) in vectors.iter_mut().zip(texts) {
+        let texts: Vec<&str> = chunks.iter().map(|chunk| chunk.embedded_text.as_str()).collect();
+        let mut vectors = work.library.cached_vectors(&model, &texts)?;
+        for (vector, text) in vectors.iter_mut().zip(&texts) {
             // A vector of another length is not this model's, whatever its record says.
             if vector.as_ref().is_some_and(|vector| vector.len() != work.embedder.dimensions()) {
                 *vector = None;
@@ -344,6 +345,11 @@ impl<'a> Filling<'a> {
             let details = some.iter().copied().zip(&details);
             work.library.cache_details(&model, Kind::Tokens, details)?;
             let new: Vec<Vec<f32>> = new.into_iter().map(|one| one.vector).collect();
+            if work.sentences {
+                let said = batch.iter().filter_map(|(_, places)| chunks.get(*places.first()?));
+                keep_sentences(work, said.map(|chunk| chunk.text.as_str()))?;
+            }
+            // The vectors are kept last: what has one has all.
             work.library
                 .cache_vectors(&model, some.iter().copied().zip(new.iter().map(Vec::as_slice)))?;
             for ((_, places), vector) in batch.iter().zip(new) {
@@ -362,6 +368,17 @@ impl<'a> Filling<'a> {
         }
         Ok(complete)
     }
+}
+
+/// Has the library keep the sentences of texts, so that no search waits for those of what it finds.
+fn keep_sentences<'a>(work: &Work<'_>, texts: impl Iterator<Item = &'a str>) -> Result<()> {
+    let model = work.embedder.fingerprint();
+    let mut texts: Vec<&str> = texts.collect::<BTreeSet<_>>().into_iter().collect();
+    let known = work.library.cached_details(&model, Kind::Sentences, &texts)?;
+    let mut is_known = known.iter().map(Option::is_some);
+    texts.retain(|_| !is_known.next().unwrap_or_default());
+    let details = of_sentences(work.embedder, &texts)?;
+    work.library.cache_details(&model, Kind::Sentences, texts.into_iter().zip(&details))
 }
 
 /// The states that articles are held at, as the library asks for them.

@@ -6,6 +6,7 @@
 pub mod bert;
 pub mod details;
 pub mod llm;
+pub mod sentences;
 
 use std::ops::{ControlFlow, Range};
 

@@ -176,6 +176,36 @@ impl Terminal {
             }
         }
     }
+
+    /// Waits until the program has ended, for a minute at most.
+    #[track_caller]
+    fn ends(&mut self) -> std::process::ExitStatus {
+        // `wait` would close its input, which `script` takes for a reason to end the program.
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "it goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn sigterm_in_an_answer_ends_the_conversation() {
+    let wellread = sample();
+    let mut terminal = Terminal::of(&wellread, "chat --color never");
+    terminal.shows("> ");
+    terminal.types("How long did the planking take?\r");
+    terminal.shows("“");
+    let script = terminal.child.id();
+    let children =
+        std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).unwrap();
+    let status = Command::new("kill").args(["-TERM", children.trim()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(terminal.ends().code(), Some(130));
 }
 
 #[test]
@@ -214,16 +244,7 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     terminal.shows("Ctrl-D or /quit leaves");
     terminal.shows("> ");
     terminal.types("/quit\r");
-    // Waiting would close its input, which `script` takes for a reason to end the program.
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = terminal.child.try_wait().unwrap() {
-            break status;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "it goes on");
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(terminal.ends().code(), Some(0));
     let text = std::fs::read_to_string(saved).unwrap();
     assert!(text.contains("> What did it cost?\n→ What did the hull cost?"), "{text}");
     #[cfg(unix)]

@@ -9,6 +9,8 @@ use wellread::base::{ArticleId, Cancel, Event, Filter};
 use wellread::index::edge::EdgeOptions;
 use wellread::index::server::ServerOptions;
 use wellread::index::{Built, Index, Opened, Work};
+use wellread::infer::Embedder;
+use wellread::infer::details::Kind;
 
 use crate::made_up::*;
 use crate::qdrant::QdrantServer;
@@ -69,6 +71,22 @@ fn a_chunk_has_one_score_wherever_it_lies() {
         is_bm25(&home, &index.open_any().unwrap());
     }
     assert!(with_delta > 3 && merged > 1, "{with_delta} {merged}");
+}
+
+/// No search has to wait for the sentences of what it finds, if they were wanted.
+#[test]
+fn sentences_of_what_is_embedded_are_kept_if_they_are_wanted() {
+    for sentences in [false, true] {
+        let home = Home::new();
+        home.put("a", "<p>The keel is oak. The mast is pine.</p>");
+        let built = home.work(|work| home.index().update(&Work { sentences, ..*work })).unwrap();
+        assert_eq!(built.embedded, 1);
+        let text = "The keel is oak. The mast is pine.";
+        let model = home.embedder.fingerprint();
+        let known = home.library.cached_details(&model, Kind::Sentences, &[text]).unwrap();
+        let parts = known[0].as_ref().map(|details| details.parts().count());
+        assert_eq!(parts, sentences.then_some(2));
+    }
 }
 
 /// The files under a folder by their names, with what tells files apart and their sizes.
@@ -452,6 +470,7 @@ fn an_older_generation_is_built_anew_and_that_is_said() {
             embedder: &home.embedder,
             chunk: &home.chunk,
             clean: &home.clean,
+            sentences: false,
             events: &|event| {
                 if let Event::Status(line) = event {
                     said.lock().unwrap().push(line);

@@ -132,6 +132,7 @@ impl Home {
             embedder: &self.embedder,
             chunk: &self.chunk,
             clean: &self.clean,
+            sentences: false,
             events: &|_| {},
             cancel: &Cancel::default(),
         })

@@ -54,6 +54,8 @@ pub(super) fn run(session: &mut Session<'_, '_>) -> Result<Outcome> {
             Err(error) => app.ui.error(&error),
         }
         app.cancel.lower();
+        // Told to end, not to stop an answer.
+        app.cancel.check()?;
     }
     Ok(Outcome::Done)
 }

@@ -1,0 +1,97 @@
+//! Ctrl-C, and being told to end.
+
+use std::io;
+
+use crate::base::Cancel;
+use crate::base::error::{Error, ErrorKind, Result};
+
+/// What a process is told from outside.
+enum Told {
+    /// To stop what is under way: Ctrl-C.
+    Stop,
+    /// To end: SIGTERM, or SIGHUP where its terminal is closed.
+    End,
+}
+
+/// Has the first signal raise the flag, for good if the whole program is to end; while the flag is up,
+/// one ends the process where it is, which loses nothing that was stored.
+///
+/// # Errors
+/// If no signal can be listened for.
+pub(super) fn stop_on_signals(cancel: &Cancel) -> Result<()> {
+    let cancel = cancel.clone();
+    let failed =
+        |error: io::Error| Error::new(ErrorKind::Bug, "cannot listen for Ctrl-C").caused_by(error);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen().map_err(failed)?
+    };
+    let listen = move || {
+        runtime.block_on(async {
+            loop {
+                let told = signals.next().await;
+                if cancel.is_raised() {
+                    std::process::exit(130);
+                }
+                match told {
+                    Told::Stop => cancel.raise(),
+                    Told::End => cancel.raise_for_good(),
+                }
+            }
+        })
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(listen).map(|_| ()).map_err(failed)
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::End,
+            _ = self.hang_up.recv() => Told::End,
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    pause: tokio::signal::windows::CtrlBreak,
+    close: tokio::signal::windows::CtrlClose,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+        Ok(Signals { interrupt: ctrl_c()?, pause: ctrl_break()?, close: ctrl_close()? })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.pause.recv() => Told::End,
+            _ = self.close.recv() => Told::End,
+        }
+    }
+}
