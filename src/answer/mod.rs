@@ -108,8 +108,8 @@ impl Caution {
         match self {
             Caution::Off => 0.0,
             Caution::Low => 0.2,
-            Caution::Normal => 0.3,
-            Caution::High => 0.5,
+            Caution::Normal => 0.35,
+            Caution::High => 0.55,
         }
     }
 
