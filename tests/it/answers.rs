@@ -120,7 +120,7 @@ fn a_larger_llm_is_asked_where_the_first_gives_no_answer() {
     let feed = sample_feed();
     let ask = |larger: &str| {
         let larger = format!("answer.escalate={larger}");
-        let question = "How long does the glue harden?";
+        let question = "What did the hull weigh?";
         let args = ["--json", "ask", "--source", &feed, "--set", "answer.caution=high"];
         wellread.run(&[&args[..], &["--set", &larger, question]].concat())
     };
