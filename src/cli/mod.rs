@@ -16,9 +16,9 @@ mod mcp;
 mod models;
 mod serve;
 mod server;
-mod signals;
 mod sources;
 mod steps;
+mod stop;
 pub mod text;
 mod trust;
 pub mod ui;
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
     };
     let ui = Ui::new(verbosity, cli.global.color);
     let cancel = Cancel::default();
-    let outcome = signals::stop_on_signals(&cancel).and_then(|()| run(cli, &ui, &cancel));
+    let outcome = stop::on_signals(&cancel).and_then(|()| run(cli, &ui, &cancel));
     ui.clear();
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -18,7 +18,7 @@ enum Told {
 ///
 /// # Errors
 /// If no signal can be listened for.
-pub(super) fn stop_on_signals(cancel: &Cancel) -> Result<()> {
+pub(super) fn on_signals(cancel: &Cancel) -> Result<()> {
     let cancel = cancel.clone();
     let failed =
         |error: io::Error| Error::new(ErrorKind::Bug, "cannot listen for Ctrl-C").caused_by(error);
