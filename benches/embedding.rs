@@ -2,9 +2,14 @@
 //! made anew for each call, eight texts padded to the longest at once, as it was done before. In
 //! turns, so that what else the machine does meets both.
 //!
-//! `cargo bench --bench embedding [PASSAGES [TEXTS A CALL]]`, with all-MiniLM-L6-v2 in the cache.
+//! `cargo bench --bench embedding -- [PASSAGES [TEXTS A CALL]] [--against PYTHON]`, with
+//! all-MiniLM-L6-v2 in the cache; PYTHON is one that has what `benches/embedding.py` names, and then
+//! sentence-transformers and ONNX Runtime take their turns in each round, with as many threads.
 #![allow(clippy::disallowed_methods, missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -12,6 +17,7 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::BertModel;
+use serde_json::Value;
 use tokenizers::Tokenizer;
 use wellread::base::Cancel;
 use wellread::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
@@ -21,9 +27,15 @@ use wellread::models::{self, Resolver};
 const ROUNDS: usize = 5;
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let against = args.iter().position(|arg| arg == "--against").map(|at| {
+        args.remove(at);
+        args.remove(at)
+    });
+    let numbers: Vec<usize> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
     let count = numbers.first().copied().unwrap_or(256);
     let at_once = numbers.get(1).copied().unwrap_or(count).max(1);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (spec, files) = minilm();
     let before = Before::load(&files);
     let now = BertEmbedder::load(spec, &files).unwrap();
@@ -32,33 +44,95 @@ fn main() {
     let tokens: usize =
         texts.iter().map(|text| now.count_tokens(text, Purpose::Passage).unwrap()).sum();
     println!(
-        "{count} passages of {} tokens on average, {at_once} a call, {} cores",
-        tokens / count,
-        std::thread::available_parallelism().map_or(1, usize::from),
+        "{count} passages of {} tokens on average, {at_once} a call, {cores} cores",
+        tokens / count
     );
-    let mut ratios = Vec::new();
+    let mut rivals = against
+        .map(|python| Rivals::start(&python, files.weights.parent().unwrap(), cores, &texts));
+    let others = rivals.as_ref().map_or(Vec::new(), |rivals| rivals.names.clone());
+    let mut speeds: Vec<Vec<f64>> = vec![Vec::new(); 2 + others.len()];
     for round in 1..=ROUNDS {
-        let mut vectors = [Vec::new(), Vec::new()];
-        let mut speeds = [0.0; 2];
-        for (which, speed) in speeds.iter_mut().enumerate() {
+        let mut vectors: Vec<Vec<Vec<f32>>> = Vec::new();
+        for (which, speeds) in speeds.iter_mut().take(2).enumerate() {
             let start = Instant::now();
-            for texts in texts.chunks(at_once) {
-                vectors[which].extend(match which {
-                    0 => before.embed(texts),
-                    _ => now.embed(texts, Purpose::Passage).unwrap(),
-                });
+            let made = texts.chunks(at_once).flat_map(|texts| match which {
+                0 => now.embed(texts, Purpose::Passage).unwrap(),
+                _ => before.embed(texts),
+            });
+            vectors.push(made.collect());
+            speeds.push(count as f64 / start.elapsed().as_secs_f64());
+        }
+        for (at, name) in others.iter().enumerate() {
+            let (seconds, made) = rivals.as_mut().unwrap().embed(name);
+            vectors.push(made);
+            speeds[2 + at].push(count as f64 / seconds);
+        }
+        for other in &vectors[1..] {
+            for (a, b) in vectors[0].iter().zip(other) {
+                let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                assert!(cosine > 0.9999, "the vectors differ: {cosine}");
             }
-            *speed = count as f64 / start.elapsed().as_secs_f64();
         }
-        for (a, b) in vectors[0].iter().zip(&vectors[1]) {
-            let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-            assert!(cosine > 0.9999, "the vectors differ: {cosine}");
-        }
-        ratios.push(speeds[1] / speeds[0]);
-        println!("round {round}: before {:.1}/s, now {:.1}/s", speeds[0], speeds[1]);
+        println!("round {round}");
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("ratio: {:.2} (median of {ROUNDS})", ratios[ROUNDS / 2]);
+    let names = ["wellread", "before"].into_iter().chain(others.iter().map(String::as_str));
+    for (at, name) in names.enumerate() {
+        let ratios = speeds[0].iter().zip(&speeds[at]).map(|(now, other)| now / other).collect();
+        let ([least, median, most], [_, ratio, _]) = (spread(speeds[at].clone()), spread(ratios));
+        println!(
+            "{name}: {median:.1}/s ({least:.1}–{most:.1}), wellread is {ratio:.2} times as fast"
+        );
+    }
+}
+
+/// Least, median, most.
+fn spread(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [values[0], values[values.len() / 2], values[values.len() - 1]]
+}
+
+/// The programs of `benches/embedding.py`.
+struct Rivals {
+    names: Vec<String>,
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Rivals {
+    fn start(python: &str, folder: &Path, threads: usize, texts: &[&str]) -> Rivals {
+        let mut child = Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/embedding.py"))
+            .arg(folder)
+            .arg(threads.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{}", serde_json::to_string(texts).unwrap()).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        Rivals { names: serde_json::from_str(&line).unwrap(), child, input, output }
+    }
+
+    /// Seconds, and the vectors of all texts.
+    fn embed(&mut self, name: &str) -> (f64, Vec<Vec<f32>>) {
+        writeln!(self.input, "{name}").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let mut said: Value = serde_json::from_str(&line).unwrap();
+        let seconds = said["seconds"].as_f64().unwrap();
+        (seconds, serde_json::from_value(said["vectors"].take()).unwrap())
+    }
+}
+
+impl Drop for Rivals {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Passages of about 200 tokens out of the words of the sample feed, no two alike.
