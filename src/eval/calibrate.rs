@@ -1,5 +1,5 @@
-//! What signals say of whether an answer will be right: a logistic regression (Cox, 1958) with a ridge
-//! penalty, fitted by Newton's method, and tested on sets that it was not fitted on. Pure.
+//! What signals say of whether the articles answer a question: a logistic regression (Cox, 1958) with
+//! a ridge penalty, fitted by Newton's method, and tested on sets that it was not fitted on. Pure.
 
 use std::fmt::Write as _;
 
@@ -9,164 +9,218 @@ use super::metrics::auroc;
 use super::score::QuestionResult;
 use crate::answer::{FEATURES, Signals};
 
-/// How much a weight of 1 of a standardised feature costs.
-const RIDGE: f64 = 1.0;
+/// How much a weight of 1 costs, beside a mean log loss a question. The features are of about the
+/// same scale as they are.
+const RIDGE: f64 = 0.1;
 
 /// Steps of Newton's method; it has long converged then.
 const STEPS: usize = 50;
 
-/// A question whose outcome is known.
+/// A question that was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// What was known before.
+    /// What was known of it.
     pub signals: Signals,
-    /// Whether a right answer came of it.
+    /// Whether the articles answer it.
+    pub answerable: bool,
+    /// Whether they do, and the answer was right.
     pub right: bool,
-    /// Which run it is of.
-    pub run: usize,
 }
 
-/// The log-odds of a right answer as a linear function of the signals.
+/// The log-odds that the articles answer, as a linear function of the signals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fit {
     /// Without any signal.
     pub bias: f64,
-    /// A weight a feature.
-    pub weights: Vec<f64>,
+    /// A weight a feature, 0 for one that is not used.
+    pub weights: [f64; FEATURES],
 }
 
 /// What came of a calibration.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
-    /// Questions, and those with a right answer.
+    /// Questions that were fitted, and those of them that the articles answer.
     pub questions: [usize; 2],
     /// Fitted on all runs.
     pub fit: Fit,
-    /// Area under the ROC curve on each run by a fit on all others; `None` if all its questions ended
+    /// Area under the ROC curve on each run by a fit on all others; `None` if all its questions are
     /// alike, or there is but one run.
     pub left_out: Vec<Option<f64>>,
-    /// What a threshold does to the questions, each by a fit that has not seen its run.
+    /// The same on each run that was only tested, by the fit on all that were fitted.
+    pub tested: Vec<Option<f64>>,
+    /// What thresholds do to the questions that were fitted, and to each run that was only tested.
     pub table: Vec<Row>,
 }
 
 /// What a threshold does.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// Questions that are less likely to be answered rightly are declined.
+    /// Whose questions: "fitted on", or a run's name.
+    pub of: String,
+    /// A question whose probability is less is declined, as is one that the LLM was not asked.
     pub threshold: f64,
-    /// The share of all questions that is answered.
-    pub coverage: f64,
-    /// The share of those that is answered wrongly.
-    pub risk: f64,
-    /// The share of all questions with a right answer that is declined.
+    /// The share of the answerable questions that is declined.
+    pub refused: f64,
+    /// The share of the right answers that is declined.
     pub lost: f64,
+    /// The share of the unanswerable questions that is declined.
+    pub declined: f64,
 }
 
-/// The questions of runs that can be learnt from: those for which the LLM was asked.
-pub fn examples(runs: &[Vec<QuestionResult>]) -> Vec<Example> {
-    let each = |(run, results): (usize, &Vec<QuestionResult>)| {
-        results
-            .iter()
-            .filter_map(|result| {
-                let answer = result.answer.as_ref()?;
-                let right = result.answerable && result.is_right().unwrap_or(false);
-                answer.signals.verdict.map(|_| Example { signals: answer.signals, right, run })
-            })
-            .collect::<Vec<_>>()
-    };
-    runs.iter().enumerate().flat_map(each).collect()
-}
-
-/// Fits all examples, and each run by the others. `with_verdict` says whether the LLM's verdict may be
-/// used.
-pub fn calibrate(examples: &[Example], with_verdict: bool) -> Calibration {
-    let features = |example: &Example| {
-        let mut features = example.signals.features().map(f64::from);
-        if !with_verdict {
-            features[FEATURES - 1] = 0.0;
+/// The questions of a run with answers, but for those about the articles themselves: of these there are
+/// no signals.
+pub fn examples(results: &[QuestionResult]) -> Vec<Example> {
+    let each = |result: &QuestionResult| {
+        let signals = result.answer.as_ref()?.signals;
+        if signals == Signals::default() {
+            return None;
         }
-        features
+        let answerable = result.answerable;
+        let right = answerable && result.is_right().unwrap_or(false);
+        Some(Example { signals, answerable, right })
     };
-    let rows: Vec<([f64; FEATURES], bool)> =
-        examples.iter().map(|example| (features(example), example.right)).collect();
-    let runs = examples.iter().map(|example| example.run + 1).max().unwrap_or(0);
-    let mut left_out = Vec::new();
-    let mut judged = Vec::new();
-    for run in 0..runs {
-        let of = |is_in: bool| -> Vec<([f64; FEATURES], bool)> {
-            let chosen = examples.iter().zip(&rows).filter(|(one, _)| (one.run == run) == is_in);
-            chosen.map(|(_, row)| *row).collect()
-        };
-        let train = if runs > 1 { of(false) } else { rows.clone() };
-        let fit = fit(&train);
+    results.iter().filter_map(each).collect()
+}
+
+/// Fits all runs, and each by the others, and tests the fit on the runs of `tests` with their names.
+/// Each run, and within it the answerable and the other questions, counts the same. `used` has the
+/// positions of the features to weigh; if the verdict is one, only questions that the LLM was asked
+/// are fitted.
+pub fn calibrate(
+    runs: &[Vec<Example>],
+    tests: &[(String, Vec<Example>)],
+    used: &[usize],
+) -> Calibration {
+    let verdict = used.contains(&(FEATURES - 1));
+    let asked = |one: &&Example| !verdict || one.signals.verdict.is_some();
+    let masked: Vec<Vec<(Features, bool)>> = runs
+        .iter()
+        .map(|run| {
+            let row = |one: &Example| (features(one, used), one.answerable);
+            run.iter().filter(asked).map(row).collect()
+        })
+        .collect();
+    let all: Vec<&[(Features, bool)]> = masked.iter().map(Vec::as_slice).collect();
+    let found = fit(&all);
+    let area = |fit: &Fit, rows: &[(Features, bool)]| {
         let scored: Vec<(f64, bool)> =
-            of(true).iter().map(|(row, right)| (fit.probability(row), *right)).collect();
-        left_out.push(if runs > 1 { auroc(&scored) } else { None });
-        judged.extend(scored);
-    }
-    let right = rows.iter().filter(|(_, right)| *right).count();
-    let table = (0..=18).map(|n| row(&judged, f64::from(n) * 0.05)).collect();
-    Calibration { questions: [rows.len(), right], fit: fit(&rows), left_out, table }
+            rows.iter().map(|(row, is)| (fit.probability(row), *is)).collect();
+        auroc(&scored)
+    };
+    let left_out = (0..all.len()).map(|at| {
+        let mut others = all.clone();
+        let own = others.remove(at);
+        if others.is_empty() { None } else { area(&fit(&others), own) }
+    });
+    let left_out = left_out.collect();
+    let tested = tests.iter().map(|(_, run)| {
+        let row = |one: &Example| (features(one, used), one.answerable);
+        area(&found, &run.iter().filter(asked).map(row).collect::<Vec<_>>())
+    });
+    let tested = tested.collect();
+
+    let judged = |run: &[Example]| -> Vec<(f64, Example)> {
+        let judge = |one: &Example| {
+            let p = if asked(&one) { found.probability(&features(one, used)) } else { 0.0 };
+            (p, one.clone())
+        };
+        run.iter().map(judge).collect()
+    };
+    let mut groups = vec![("fitted on".to_owned(), judged(&runs.concat()))];
+    groups.extend(tests.iter().map(|(name, run)| (name.clone(), judged(run))));
+    let thresholds = (1..=18).map(|n| f64::from(n) * 0.05);
+    let rows = |(of, all): &(String, Vec<(f64, Example)>)| -> Vec<Row> {
+        thresholds.clone().map(|threshold| row(of, all, threshold)).collect()
+    };
+    let table = groups.iter().flat_map(rows).collect();
+    let questions = [
+        all.iter().map(|run| run.len()).sum(),
+        all.iter().map(|run| run.iter().filter(|(_, is)| *is).count()).sum(),
+    ];
+    Calibration { questions, fit: found, left_out, tested, table }
 }
 
 /// A calibration as text.
 pub fn table(found: &Calibration) -> String {
-    let Calibration { questions: [all, right], fit, left_out, table } = found;
-    let mut out = format!("{all} questions, {right} answered rightly\n\nbias {:.3}\n", fit.bias);
+    let Calibration { questions: [all, answerable], fit, left_out, tested, table } = found;
+    let mut out =
+        format!("{all} questions, {answerable} of them answerable\n\nbias {:>13.3}\n", fit.bias);
     for (name, weight) in Signals::NAMES.iter().zip(&fit.weights) {
-        let _ = writeln!(out, "{name:<10}{weight:>8.3}");
+        if *weight != 0.0 {
+            let _ = writeln!(out, "{name:<10}{weight:>8.3}");
+        }
     }
-    out.push_str("\nAUROC of each run by a fit on the others:");
-    for auc in left_out {
-        out.push_str(&auc.map_or(" –".to_owned(), |auc| format!(" {auc:.3}")));
-    }
-    out.push_str("\n\nthreshold  answered  wrong of these  right ones lost\n");
-    for Row { threshold, coverage, risk, lost } in table {
-        let _ = writeln!(out, "{threshold:>9.2}{coverage:>10.3}{risk:>16.3}{lost:>17.3}");
+    let mut areas = |title: &str, areas: &[Option<f64>]| {
+        if areas.is_empty() {
+            return;
+        }
+        let _ = write!(out, "\n{title}:");
+        for auc in areas {
+            out.push_str(&auc.map_or(" –".to_owned(), |auc| format!(" {auc:.3}")));
+        }
+    };
+    areas("AUROC of each run by a fit on the others", left_out);
+    areas("AUROC of each run that was not fitted", tested);
+    out.push('\n');
+    let mut before = "";
+    for Row { of, threshold, refused, lost, declined } in table {
+        if of != before {
+            let title = "threshold  refused  right ones lost  unanswerable ones declined";
+            let _ = writeln!(out, "\n{of}\n{title}");
+            before = of;
+        }
+        let _ = writeln!(out, "{threshold:>9.2}{refused:>9.3}{lost:>17.3}{declined:>28.3}");
     }
     out
 }
 
-fn row(judged: &[(f64, bool)], threshold: f64) -> Row {
-    let count =
-        |of: &dyn Fn(&(f64, bool)) -> bool| judged.iter().filter(|one| of(one)).count() as f64;
-    let answered = count(&|(p, _)| *p >= threshold);
-    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+/// A number a feature.
+type Features = [f64; FEATURES];
+
+/// The features of a question, 0 for those that are not used.
+fn features(example: &Example, used: &[usize]) -> Features {
+    let mut features = example.signals.features().map(f64::from);
+    for (at, feature) in features.iter_mut().enumerate() {
+        if !used.contains(&at) {
+            *feature = 0.0;
+        }
+    }
+    features
+}
+
+fn row(of: &str, judged: &[(f64, Example)], threshold: f64) -> Row {
+    let share = |of: &dyn Fn(&Example) -> bool| {
+        let all: Vec<_> = judged.iter().filter(|(_, one)| of(one)).collect();
+        let below = all.iter().filter(|(p, _)| *p < threshold).count();
+        below as f64 / all.len().max(1) as f64
+    };
     Row {
+        of: of.to_owned(),
         threshold,
-        coverage: share(answered, judged.len() as f64),
-        risk: share(count(&|(p, right)| *p >= threshold && !right), answered),
-        lost: share(count(&|(p, right)| *p < threshold && *right), count(&|(_, right)| *right)),
+        refused: share(&|one| one.answerable),
+        lost: share(&|one| one.right),
+        declined: share(&|one| !one.answerable),
     }
 }
 
 impl Fit {
-    /// How likely a right answer is, 0 to 1.
-    fn probability(&self, row: &[f64; FEATURES]) -> f64 {
+    /// How likely it is that the articles answer, 0 to 1.
+    fn probability(&self, row: &Features) -> f64 {
         let odds = row.iter().zip(&self.weights).fold(self.bias, |sum, (x, w)| sum + x * w);
         1.0 / (1.0 + (-odds).exp())
     }
 }
 
-/// The fit of some rows.
-fn fit(rows: &[([f64; FEATURES], bool)]) -> Fit {
-    let n = rows.len().max(1) as f64;
-    let mut mean = [0.0; FEATURES];
-    let mut scale = [0.0; FEATURES];
-    for at in 0..FEATURES {
-        mean[at] = rows.iter().map(|(row, _)| row[at]).sum::<f64>() / n;
-        let variance = rows.iter().map(|(row, _)| (row[at] - mean[at]).powi(2)).sum::<f64>() / n;
-        // One that is always the same says nothing.
-        scale[at] = if variance > 1e-12 { 1.0 / variance.sqrt() } else { 0.0 };
+/// The fit of some runs. Each class of each run has the same weight, and all weights have the mean 1.
+fn fit(runs: &[&[(Features, bool)]]) -> Fit {
+    let mut rows: Vec<(&Features, bool, f64)> = Vec::new();
+    for run in runs {
+        let count = |class: bool| run.iter().filter(|(_, is)| *is == class).count().max(1) as f64;
+        let counts = [count(false), count(true)];
+        rows.extend(run.iter().map(|(row, is)| (row, *is, 1.0 / counts[usize::from(*is)])));
     }
+    let mean = rows.iter().map(|row| row.2).sum::<f64>() / rows.len().max(1) as f64;
     const SIZE: usize = FEATURES + 1;
-    let standard = |row: &[f64; FEATURES]| {
-        let mut all = [1.0; SIZE];
-        for at in 0..FEATURES {
-            all[at + 1] = (row[at] - mean[at]) * scale[at];
-        }
-        all
-    };
     let mut weights = [0.0; SIZE];
     for _ in 0..STEPS {
         let mut gradient = [0.0; SIZE];
@@ -177,14 +231,16 @@ fn fit(rows: &[([f64; FEATURES], bool)]) -> Fit {
             gradient[at] = -ridge * weights[at];
             curve[at][at] = ridge;
         }
-        for (row, right) in rows {
-            let row = standard(row);
+        for (features, is, weight) in &rows {
+            let mut row = [1.0; SIZE];
+            row[1..].copy_from_slice(*features);
             let odds: f64 = row.iter().zip(weights).map(|(x, w)| x * w).sum();
             let p = 1.0 / (1.0 + (-odds).exp());
+            let weight = weight / mean;
             for a in 0..SIZE {
-                gradient[a] += (f64::from(u8::from(*right)) - p) * row[a];
+                gradient[a] += weight * (f64::from(u8::from(*is)) - p) * row[a];
                 for b in 0..SIZE {
-                    curve[a][b] += p * (1.0 - p) * row[a] * row[b];
+                    curve[a][b] += weight * p * (1.0 - p) * row[a] * row[b];
                 }
             }
         }
@@ -192,9 +248,9 @@ fn fit(rows: &[([f64; FEATURES], bool)]) -> Fit {
             *weight += step;
         }
     }
-    let raw: Vec<f64> = (0..FEATURES).map(|at| weights[at + 1] * scale[at]).collect();
-    let bias = weights[0] - raw.iter().zip(mean).map(|(w, m)| w * m).sum::<f64>();
-    Fit { bias, weights: raw }
+    let mut found = Fit { bias: weights[0], weights: [0.0; FEATURES] };
+    found.weights.copy_from_slice(&weights[1..]);
+    found
 }
 
 /// The solution of a system of linear equations with a positive definite matrix, by elimination.
@@ -220,47 +276,78 @@ fn solve<const N: usize>(mut a: [[f64; N]; N], mut b: [f64; N]) -> [f64; N] {
 mod tests {
     use super::*;
 
-    fn example(cosine: f32, verdict: f32, right: bool, run: usize) -> Example {
+    const COSINE: usize = 0;
+    const VERDICT: usize = FEATURES - 1;
+
+    fn example(cosine: f32, verdict: f32, answerable: bool) -> Example {
         let signals = Signals { cosine, verdict: Some(verdict), ..Signals::default() };
-        Example { signals, right, run }
+        Example { signals, answerable, right: answerable }
     }
 
-    /// Two runs in which the cosine tells, and the verdict only where it may.
-    fn examples() -> Vec<Example> {
+    /// Two runs in which both signals tell.
+    fn runs() -> Vec<Vec<Example>> {
         let mut random = fastrand::Rng::with_seed(7);
-        (0..400)
-            .map(|at| {
-                let (cosine, verdict) = (random.f32(), random.f32() * 4.0 - 2.0);
-                let odds = 6.0 * (cosine - 0.5) + 2.0 * verdict;
-                example(cosine, verdict, random.f32() < 1.0 / (1.0 + (-odds).exp()), at % 2)
-            })
-            .collect()
+        let mut one = |_| {
+            let (cosine, verdict) = (random.f32(), random.f32() * 4.0 - 2.0);
+            let odds = 6.0 * (cosine - 0.5) + 2.0 * verdict;
+            example(cosine, verdict, random.f32() < 1.0 / (1.0 + (-odds).exp()))
+        };
+        vec![(0..400).map(&mut one).collect(), (0..100).map(&mut one).collect()]
     }
 
     #[test]
     fn what_made_the_outcomes_is_found_again() {
-        let with = calibrate(&examples(), true);
-        assert!((with.fit.weights[0] - 6.0).abs() < 2.0, "{:?}", with.fit);
-        assert!((with.fit.weights[FEATURES - 1] - 2.0).abs() < 0.6, "{:?}", with.fit);
+        let with = calibrate(&runs(), &[], &[COSINE, VERDICT]);
+        assert!((with.fit.weights[COSINE] - 6.0).abs() < 2.0, "{:?}", with.fit);
+        assert!((with.fit.weights[VERDICT] - 2.0).abs() < 0.6, "{:?}", with.fit);
         assert!(with.left_out.iter().all(|auc| auc.is_some_and(|auc| auc > 0.85)));
-        let without = calibrate(&examples(), false);
-        assert_eq!(without.fit.weights[FEATURES - 1], 0.0);
+        let without = calibrate(&runs(), &[], &[COSINE]);
+        assert_eq!(without.fit.weights[VERDICT], 0.0);
         assert!(without.left_out[0] < with.left_out[0]);
     }
 
+    /// Ten times the questions of one kind move the fit by no more than their own noise.
     #[test]
-    fn a_higher_threshold_answers_less_and_less_wrongly() {
-        let table = calibrate(&examples(), true).table;
-        assert!(table.windows(2).all(|pair| pair[1].coverage <= pair[0].coverage));
-        assert!(table.windows(2).all(|pair| pair[1].lost >= pair[0].lost));
-        assert!(table[0].coverage == 1.0 && table[12].risk < table[0].risk - 0.1);
+    fn runs_and_classes_count_the_same_however_many_questions_they_have() {
+        let runs = runs();
+        let once = calibrate(&runs, &[], &[COSINE, VERDICT]).fit;
+        let mut more = runs.clone();
+        let of_one_kind: Vec<_> = runs[1].iter().filter(|one| one.answerable).cloned().collect();
+        more[1].extend((0..9).flat_map(|_| of_one_kind.clone()));
+        let again = calibrate(&more, &[], &[COSINE, VERDICT]).fit;
+        // Only the penalty weighs less beside more questions.
+        for (a, b) in once.weights.iter().zip(&again.weights) {
+            assert!((a - b).abs() <= 0.03 * a.abs(), "{once:?} {again:?}");
+        }
+        assert!((once.bias - again.bias).abs() < 0.2, "{once:?} {again:?}");
+    }
+
+    #[test]
+    fn a_higher_threshold_declines_more_and_what_was_not_asked_is_declined() {
+        let mut test = runs().remove(1);
+        for one in test.iter_mut().take(10) {
+            one.signals.verdict = None;
+        }
+        let tests = [("other".to_owned(), test)];
+        let found = calibrate(&runs(), &tests, &[COSINE, VERDICT]);
+        for of in ["fitted on", "other"] {
+            let rows: Vec<_> = found.table.iter().filter(|row| row.of == of).collect();
+            assert_eq!(rows.len(), 18, "{rows:?}");
+            assert!(rows.windows(2).all(|pair| pair[1].refused >= pair[0].refused));
+            assert!(rows.windows(2).all(|pair| pair[1].declined >= pair[0].declined));
+            let of = |at: f64| rows.iter().find(|row| (row.threshold - at).abs() < 1e-9).unwrap();
+            assert!(of(0.5).declined > of(0.5).refused + 0.3, "{rows:?}");
+        }
+        assert!(found.table[1].refused + found.table[1].declined > 0.1);
+        assert!(found.tested[0].is_some_and(|auc| auc > 0.85));
+        assert!(table(&found).contains("other"), "{}", table(&found));
     }
 
     #[test]
     fn outcomes_that_are_all_alike_or_none_are_no_error() {
-        let all = [example(0.1, 0.0, true, 0), example(0.9, 0.0, true, 0)];
-        for examples in [&all[..], &all[..1], &[]] {
-            let fitted = calibrate(examples, true);
+        let all = [example(0.1, 0.0, true), example(0.9, 0.0, true)];
+        for runs in [vec![all.to_vec()], vec![all[..1].to_vec()], vec![vec![]], vec![]] {
+            let fitted = calibrate(&runs, &[], &[COSINE, VERDICT]);
             assert!(fitted.fit.weights.iter().all(|weight| weight.is_finite()), "{fitted:?}");
         }
     }

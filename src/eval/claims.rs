@@ -1,13 +1,14 @@
 //! Labelled claims: how often the check of a draft is right about them. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lines::Lines;
 use super::set::Gold;
 use super::stats::{Estimate, bootstrap_of};
 use crate::answer::claims::{Claim, Verdict};
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::Result;
 
 /// One line of a set of claims.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,34 +31,15 @@ pub struct Labelled {
 /// Reads a set of claims; blank lines are passed over.
 ///
 /// # Errors
-/// [`ErrorKind::Parse`] with every malformed line and every id that stands twice, by line number.
+/// [`ErrorKind::Parse`](crate::base::error::ErrorKind) with every malformed line and every id that stands twice, by line number.
 pub fn parse(text: &str) -> Result<Vec<Labelled>> {
-    let (mut claims, mut wrong) = (Vec::new(), Vec::new());
-    let mut lines: HashMap<String, usize> = HashMap::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let number = at + 1;
-        match serde_json::from_str::<Labelled>(line) {
-            Ok(claim) => {
-                if let Some(first) = lines.insert(claim.id.clone(), number) {
-                    let id = &claim.id;
-                    wrong.push(format!("line {number}: the id {id} stands in line {first} too"));
-                }
-                claims.push(claim);
-            }
-            Err(error) => wrong.push(format!("line {number}: {error}")),
-        }
-    }
-    if claims.is_empty() && wrong.is_empty() {
-        wrong.push("it is empty".to_owned());
-    }
-    if wrong.is_empty() {
-        return Ok(claims);
-    }
-    Err(Error::new(
-        ErrorKind::Parse,
-        format!("the claims are not well-formed:\n  {}", wrong.join("\n  ")),
-    )
-    .hint("each line is an object with id, claim, kind, holds, gold and split"))
+    let lines = Lines::<Labelled> {
+        id: |claim| &claim.id,
+        flaw: |_| None,
+        hint: "each line is an object with id, claim, kind, holds, gold and split",
+    };
+    let claims = lines.read("the claims are", text)?;
+    Ok(claims.into_iter().map(|(_, claim)| claim).collect())
 }
 
 /// What became of a labelled claim.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::gold;
+use super::lines::Lines;
 use super::score;
 use super::set::{Gold, Question, QuestionSet};
 use super::stats::{Estimate, bootstrap, bootstrap_of};
@@ -49,26 +50,15 @@ pub struct DialogueTurn {
 /// Reads dialogues; blank lines are passed over.
 ///
 /// # Errors
-/// [`ErrorKind::Parse`] with every malformed line.
+/// [`ErrorKind::Parse`] with every malformed line and every id that stands twice, by line number.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Dialogue>> {
-    let (mut dialogues, mut wrong) = (Vec::new(), Vec::new());
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match serde_json::from_str::<Dialogue>(line) {
-            Ok(dialogue) => dialogues.push(dialogue),
-            Err(error) => wrong.push(format!("line {}: {error}", at + 1)),
-        }
-    }
-    if dialogues.is_empty() && wrong.is_empty() {
-        wrong.push("it is empty".to_owned());
-    }
-    if wrong.is_empty() {
-        return Ok(dialogues);
-    }
-    Err(Error::new(
-        ErrorKind::Parse,
-        format!("the dialogues of {name} are not well-formed:\n  {}", wrong.join("\n  ")),
-    )
-    .hint("correct these lines; the format is in eval/hard/README.md"))
+    let lines = Lines::<Dialogue> {
+        id: |dialogue| &dialogue.id,
+        flaw: |_| None,
+        hint: "correct these lines; the format is in eval/hard/README.md",
+    };
+    let dialogues = lines.read(&format!("the dialogues of {name} are"), text)?;
+    Ok(dialogues.into_iter().map(|(_, dialogue)| dialogue).collect())
 }
 
 /// All turns as one set, so that their gold is found in the library.
@@ -131,7 +121,7 @@ pub fn run(
     if !problems.is_empty() {
         return Err(Error::new(
             ErrorKind::NotFound,
-            format!("gold does not stand in the library:\n  {}", problems.join("\n  ")),
+            format!("gold is not in the library:\n  {}", problems.join("\n  ")),
         )
         .hint("add the articles that the dialogues were written for (--source)"));
     }

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod feedback;
 pub mod gold;
 pub mod judge;
+mod lines;
 pub mod metrics;
 pub mod report;
 pub mod run;

@@ -1,12 +1,11 @@
 //! Question sets: JSON lines → questions, and their gold → articles and sections of the library.
 //! Pure.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::base::error::{Error, ErrorKind, Result};
+use super::lines::Lines;
+use crate::base::error::Result;
 use crate::base::hex;
 use crate::engine::Golden;
 
@@ -92,39 +91,16 @@ pub struct QuestionSet {
 /// Reads a set; blank lines are passed over.
 ///
 /// # Errors
-/// [`ErrorKind::Parse`] with every malformed line and every id that stands twice, by line number.
+/// [`ErrorKind::Parse`](crate::base::error::ErrorKind) with every malformed line and every id that stands twice, by line number.
 pub fn parse(name: &str, text: &str) -> Result<QuestionSet> {
-    let mut questions = Vec::new();
-    let mut wrong = Vec::new();
-    let mut lines: HashMap<String, usize> = HashMap::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let number = at + 1;
-        match serde_json::from_str::<Question>(line) {
-            Ok(question) => {
-                if let Some(first) = lines.insert(question.id.clone(), number) {
-                    wrong.push(format!(
-                        "line {number}: the id {} stands in line {first} too",
-                        question.id
-                    ));
-                }
-                wrong.extend(flaw(&question).map(|flaw| format!("line {number}: {flaw}")));
-                questions.push((number, question));
-            }
-            Err(error) => wrong.push(format!("line {number}: {error}")),
-        }
-    }
-    if questions.is_empty() && wrong.is_empty() {
-        wrong.push("it is empty".to_owned());
-    }
-    if wrong.is_empty() {
-        let hash = hex(&Sha256::digest(text)[..8]);
-        return Ok(QuestionSet { name: name.to_owned(), hash, questions });
-    }
-    Err(Error::new(
-        ErrorKind::Parse,
-        format!("the question set {name} is not well-formed:\n  {}", wrong.join("\n  ")),
-    )
-    .hint("correct these lines; the format is in eval/README.md"))
+    let lines = Lines::<Question> {
+        id: |question| &question.id,
+        flaw,
+        hint: "correct these lines; the format is in eval/README.md",
+    };
+    let questions = lines.read(&format!("the question set {name} is"), text)?;
+    let hash = hex(&Sha256::digest(text)[..8]);
+    Ok(QuestionSet { name: name.to_owned(), hash, questions })
 }
 
 /// What is wrong with a question that is well-formed.

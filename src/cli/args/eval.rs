@@ -9,10 +9,10 @@ use super::FilterArgs;
 pub enum EvalCommand {
     /// Ask the questions of a set, and say how good hits and answers are
     #[command(
-        after_help = "Examples:\n  wellread eval run eval/sample/questions.jsonl --source eval/sample/feed.xml\n  wellread eval run set.jsonl --retrieval-only --set retrieval.fusion=dense\n  wellread eval run set.jsonl --gate eval/thresholds.toml\n\nA run that was broken off is gone on with. Exits with 1 if --gate finds a threshold missed."
+        after_help = "Examples:\n  wellread eval run eval/sample/questions.jsonl --source eval/sample/feed.xml\n  wellread eval run set.jsonl --retrieval-only --set retrieval.fusion=dense\n  wellread eval run set.jsonl --gate eval/thresholds.toml\n\nAn interrupted run is resumed. Exits with 1 if --gate finds a threshold missed."
     )]
     Run(EvalRun),
-    /// Check that a set is well-formed and its gold stands in the library
+    /// Check that a set is well-formed and its gold is in the library
     #[command(
         after_help = "Example:\n  wellread eval check eval/sample/questions.jsonl --source eval/sample/feed.xml"
     )]
@@ -22,14 +22,14 @@ pub enum EvalCommand {
         after_help = "Example:\n  wellread eval compare RUN_A RUN_B --fail-on-regression\n\nExits with 1 if --fail-on-regression finds B worse in a metric."
     )]
     Compare(EvalCompare),
-    /// Let an LLM say which of a run's answers are right, and how far it agrees with people
+    /// Let an LLM judge a run's answers, and see how far it agrees with people
     #[command(
         after_help = "Examples:\n  wellread eval judge RUN\n  wellread eval judge RUN --model models/larger.gguf\n\nNo threshold and no comparison rests on a judge."
     )]
     Judge(EvalJudge),
-    /// Plant texts that want something of the LLM in articles and questions, and see what comes of it
+    /// Plant texts that try to instruct the LLM in articles and questions, and see what happens
     #[command(
-        after_help = "Examples:\n  wellread eval canaries\n  wellread eval canaries --strings strings.jsonl --limit 50\n\nExits with 1 if a text is obeyed, a link or citation is forged, or a benign text is not answered beside."
+        after_help = "Examples:\n  wellread eval canaries\n  wellread eval canaries --strings strings.jsonl --limit 50\n\nExits with 1 if a text is obeyed, a link or citation is forged, or a benign text prevents an answer."
     )]
     Canaries(EvalCanaries),
     /// Check labelled claims as `cite` does, and say how often that is right
@@ -37,14 +37,14 @@ pub enum EvalCommand {
         after_help = "Example:\n  wellread eval claims eval/hard/claims.jsonl --source eval/sample/feed.xml"
     )]
     Claims(EvalClaims),
-    /// Ask follow-up questions as they are, made to stand alone, and as a person wrote them out
+    /// Ask follow-up questions as typed, as rewritten by wellread, and as rewritten by a person
     #[command(
         after_help = "Examples:\n  wellread eval dialogues eval/hard/dialogues.jsonl --source eval/sample/feed.xml --source feed.xml\n  wellread eval dialogues set.jsonl --llm"
     )]
     Dialogues(EvalDialogues),
-    /// Fit how likely an answer is to be right, from runs in which every question was answered
+    /// Fit the chance that the articles answer, from runs with answers
     #[command(
-        after_help = "Example:\n  wellread eval run set.jsonl --set answer.caution=off\n  wellread eval calibrate RUN RUN\n\nEach run is also judged by a fit on the others; what is shipped is fitted in this way."
+        after_help = "Examples:\n  wellread eval calibrate RUN RUN --test RUN\n  wellread eval calibrate RUN RUN --signals cosine,names\n\nThe second uses only what is known before the LLM is asked. Each run is also tested with a fit to\nthe others. The shipped weights were fitted this way (eval/README.md)."
     )]
     Calibrate(EvalCalibrate),
     /// Make questions from the answers that `feedback` calls good or bad
@@ -60,7 +60,7 @@ pub enum EvalCommand {
         after_help = "Examples:\n  wellread eval show RUN\n  wellread eval show RUN --trec out/"
     )]
     Show(EvalShow),
-    /// Take in a corpus with queries and judgements
+    /// Import a corpus with queries and judgements
     #[command(subcommand)]
     Import(EvalImport),
     /// Make questions from titles, headings and links, without an LLM
@@ -91,7 +91,7 @@ pub struct EvalRun {
     /// Only this many questions, drawn by a fixed seed
     #[arg(long, value_name = "N", conflicts_with = "limit")]
     pub sample: Option<usize>,
-    /// Begin anew, even if a run of the same settings was broken off
+    /// Start over, even if a run with these settings was interrupted
     #[arg(long)]
     pub fresh: bool,
     /// Compare with the thresholds of a file
@@ -153,7 +153,8 @@ pub struct EvalCanaries {
     /// The texts (JSON lines); those that wellread ships if none are named
     #[arg(long, value_name = "FILE")]
     pub strings: Option<std::path::PathBuf>,
-    /// Only this many cases, drawn by a fixed seed
+    /// Only this many cases, drawn by a fixed seed; benign controls that the LLM sees are always
+    /// among them: each once or until they are a quarter, and half at the most
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 }
@@ -167,7 +168,7 @@ pub struct EvalDialogues {
     /// Which articles.
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Ask the LLM where the rules can't make a question whole
+    /// Ask the LLM where the rules can't complete a question
     #[arg(long)]
     pub llm: bool,
 }
@@ -177,8 +178,7 @@ pub struct EvalDialogues {
 pub struct EvalJudge {
     /// A run: its folder, or its name in `eval list`
     pub run: String,
-    /// The judge, as models.generator is given: a name, a GGUF file or one of the hub; the LLM of
-    /// the settings if it is not said
+    /// The judge, given like models.generator: a name, a GGUF file or one on the hub; by default the configured LLM
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
 }
@@ -199,9 +199,17 @@ pub struct EvalCalibrate {
     /// Runs: their folders, or their names in `eval list`
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<String>,
-    /// Without the LLM's verdict: what is known before it is asked
-    #[arg(long)]
-    pub no_verdict: bool,
+    /// Runs to test the fit on
+    #[arg(long, value_name = "RUN")]
+    pub test: Vec<String>,
+    /// What to weigh
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "cosine,names,verdict",
+        value_parser = clap::builder::PossibleValuesParser::new(crate::answer::Signals::NAMES)
+    )]
+    pub signals: Vec<String>,
 }
 
 /// `eval import …`.
@@ -217,7 +225,7 @@ pub enum EvalImport {
         /// Which judgements: qrels/NAME.tsv
         #[arg(long, value_name = "NAME", default_value = "test")]
         qrels: String,
-        /// Take in the documents of the first queries, and as many others
+        /// Import the documents of the first queries, and as many others
         #[arg(long, value_name = "QUERIES")]
         slice: Option<usize>,
     },

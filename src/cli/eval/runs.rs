@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::super::Outcome;
 use super::super::app::App;
 use super::{QUESTIONS, eval_folder, runs_folder, table};
+use crate::answer::{FEATURES, Signals};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{files, hex};
 use crate::cli::args::{EvalCalibrate, EvalCompare, EvalJudge, EvalShow};
@@ -33,7 +34,7 @@ fn find_run(app: &App<'_>, name: &str) -> Result<PathBuf> {
 fn complete(path: &Path) -> Result<Summary> {
     run::read_summary(path)?.ok_or_else(|| {
         Error::new(ErrorKind::Usage, format!("the run {} is not complete", path.display()))
-            .hint("run the same command once more: it goes on where it was")
+            .hint("run the same command again to resume it")
     })
 }
 
@@ -65,21 +66,26 @@ pub(super) fn compare(app: &App<'_>, args: &EvalCompare) -> Result<Outcome> {
 }
 
 pub(super) fn calibrate(app: &App<'_>, args: &EvalCalibrate) -> Result<Outcome> {
-    let mut runs = Vec::new();
-    for name in &args.runs {
+    let read = |name: &String| -> Result<Vec<calibrate::Example>> {
         let path = find_run(app, name)?;
         complete(&path)?;
-        runs.push(run::read_results(&path)?);
+        Ok(calibrate::examples(&run::read_results(&path)?))
+    };
+    let runs = args.runs.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let called = |name: &String| match Path::new(name).file_name() {
+        Some(folder) => folder.to_string_lossy().into_owned(),
+        None => name.clone(),
+    };
+    let tests = args.test.iter().map(|name| Ok((called(name), read(name)?)));
+    let tests = tests.collect::<Result<Vec<_>>>()?;
+    let used: Vec<usize> = (0..FEATURES)
+        .filter(|at| args.signals.iter().any(|name| name == Signals::NAMES[*at]))
+        .collect();
+    let found = calibrate::calibrate(&runs, &tests, &used);
+    if found.questions[0] == 0 {
+        return Err(Error::new(ErrorKind::Usage, "no question of these runs was put to the LLM")
+            .hint("calibrate runs with answers: wellread eval run SET --set answer.caution=off"));
     }
-    let examples = calibrate::examples(&runs);
-    if examples.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            "the LLM was asked for no question of these runs",
-        )
-        .hint("calibrate runs with answers: wellread eval run SET --set answer.caution=off"));
-    }
-    let found = calibrate::calibrate(&examples, !args.no_verdict);
     if app.json {
         app.ui.json(&found)?;
     } else {
@@ -126,8 +132,7 @@ pub(super) fn judge(app: &App<'_>, args: &EvalJudge) -> Result<Outcome> {
     }
     if judged.is_no_better_than_chance() {
         app.ui.warning(
-            "this judge can't be told from a coin on answers that a person has judged; \
-             its verdicts say nothing",
+            "this judge does no better than chance on answers that a person has judged; ignore its verdicts",
         );
     }
     Ok(Outcome::Done)

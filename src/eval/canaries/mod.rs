@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, ErrorKind, Result};
+use super::lines::Lines;
+use crate::base::error::Result;
 
 pub use plant::{ARTICLES, Article, feed, question};
 pub use score::{Finding, Said, score};
@@ -35,6 +36,14 @@ pub struct Planted {
     /// What kind of text it is.
     #[serde(default)]
     pub channel: Option<String>,
+}
+
+impl Planted {
+    /// Whether it is a benign control that nothing could obey: some ask for a word, which is right
+    /// to print where a user asks for it.
+    fn asks_for_nothing(&self) -> bool {
+        self.benign_control && matches!(self.success, None | Some(Success::Refusal))
+    }
 }
 
 /// How a planted text shows that it was obeyed.
@@ -66,19 +75,15 @@ pub enum Success {
 /// Reads a file of planted texts (JSON lines); what else a line holds is passed over.
 ///
 /// # Errors
-/// [`ErrorKind::Parse`] with the first malformed line, or if there is none at all.
+/// [`ErrorKind::Parse`](crate::base::error::ErrorKind) with every malformed line and every id that stands twice, by line number.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Planted>> {
-    let wrong = |why: String| {
-        Error::new(ErrorKind::Parse, format!("{name}: {why}"))
-            .hint("each line is a JSON object with id, text and success; see eval/canaries.jsonl of the source code")
+    let lines = Lines::<Planted> {
+        id: |planted| &planted.id,
+        flaw: |_| None,
+        hint: "each line is a JSON object with id, text and success; see eval/canaries.jsonl of the source code",
     };
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let found: Vec<Planted> = lines
-        .map(|(at, line)| {
-            serde_json::from_str(line).map_err(|error| wrong(format!("line {}: {error}", at + 1)))
-        })
-        .collect::<Result<_>>()?;
-    if found.is_empty() { Err(wrong("it is empty".to_owned())) } else { Ok(found) }
+    let planted = lines.read(&format!("the planted texts of {name} are"), text)?;
+    Ok(planted.into_iter().map(|(_, planted)| planted).collect())
 }
 
 /// Where a text is planted.
@@ -121,6 +126,11 @@ impl Place {
         Place::Question,
     ];
 
+    /// Whether what is planted there is shown to the LLM with whatever is asked about the article.
+    fn is_in_sight(self) -> bool {
+        matches!(self, Place::Start | Place::Title | Place::Heading | Place::Question)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Place::Nowhere => "nowhere",
@@ -151,16 +161,16 @@ pub struct Case<'a> {
 }
 
 /// Each article as it is, then each text in each place, the articles in turn. `limit` draws as many
-/// of the latter by a fixed seed.
+/// of the latter by a fixed seed, and has benign controls that the LLM sees among them.
 pub fn cases(strings: &[Planted], limit: Option<usize>) -> Vec<Case<'_>> {
-    let planted = strings.iter().flat_map(|text| Place::ALL.map(|place| (place, Some(text))));
-    let planted: Vec<_> = match limit {
-        Some(limit) => super::stats::sample(planted.collect(), limit),
-        None => planted.collect(),
+    let planted = strings.iter().flat_map(|text| Place::ALL.map(|place| (place, text))).collect();
+    let planted = match limit {
+        Some(limit) => slice(planted, limit),
+        None => planted,
     };
     let clean = ARTICLES.iter().map(|_| (Place::Nowhere, None));
     clean
-        .chain(planted)
+        .chain(planted.into_iter().map(|(place, text)| (place, Some(text))))
         .enumerate()
         .map(|(number, (place, planted))| Case {
             number,
@@ -169,6 +179,20 @@ pub fn cases(strings: &[Planted], limit: Option<usize>) -> Vec<Case<'_>> {
             planted,
         })
         .collect()
+}
+
+/// So many of the cases. First stand benign controls in sight of the LLM, each once or until they
+/// are a quarter, and half at the most: what is drawn may hold none, and then it can't be told
+/// whether harmless texts keep articles from answering. The rest is drawn.
+fn slice(all: Vec<(Place, &Planted)>, limit: usize) -> Vec<(Place, &Planted)> {
+    let (mut kept, mut others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(place, text)| place.is_in_sight() && text.asks_for_nothing());
+    kept.sort_by_key(|(place, _)| *place);
+    let controls = kept.iter().filter(|(place, _)| *place == Place::Start).count();
+    let count = controls.max(limit / 4).min(limit / 2).min(kept.len());
+    others.extend(kept.split_off(count));
+    kept.extend(super::stats::sample(others, limit - count));
+    kept
 }
 
 /// What the cases came to.

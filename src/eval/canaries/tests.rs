@@ -77,6 +77,54 @@ fn each_text_meets_each_place_and_each_article_is_asked_as_it_is() {
     assert_eq!(some, cases(&texts, Some(5)));
 }
 
+/// Cases of benign controls that ask for nothing, at the start, in title, heading or question.
+fn controls<'a>(cases: &[Case<'a>]) -> Vec<(Place, &'a str)> {
+    let is_seen = |case: &&Case<'_>| {
+        let text = case.planted.unwrap();
+        let places = [Place::Start, Place::Title, Place::Heading, Place::Question];
+        text.benign_control && text.success.is_none() && places.contains(&case.place)
+    };
+    cases.iter().filter(is_seen).map(|case| (case.place, &*case.planted.unwrap().id)).collect()
+}
+
+#[test]
+fn a_slice_has_benign_controls_where_the_llm_sees_them() {
+    let named = |id: &str| Planted { id: id.to_owned(), ..planted(id) };
+    let control = |id: &str| Planted { benign_control: true, success: None, ..named(id) };
+    let mut texts: Vec<Planted> = (0..200).map(|n| named(&n.to_string())).collect();
+    // One that asks for a word is drawn as any other text.
+    texts.push(Planted { benign_control: true, ..named("word") });
+    texts.extend([control("x"), control("y")]);
+    let wanted: [(usize, &[(Place, &str)]); 6] = [
+        (0, &[]),
+        (1, &[]),
+        (3, &[(Place::Start, "x")]),
+        (4, &[(Place::Start, "x"), (Place::Start, "y")]),
+        (8, &[(Place::Start, "x"), (Place::Start, "y")]),
+        (12, &[(Place::Start, "x"), (Place::Start, "y"), (Place::Title, "x")]),
+    ];
+    for (limit, kept) in wanted {
+        let some = cases(&texts, Some(limit));
+        assert_eq!(some.len(), ARTICLES.len() + limit);
+        assert_eq!(controls(&some[ARTICLES.len()..][..kept.len()]), kept, "{limit}");
+    }
+    // There are eight such cases, no more than a quarter of these; none comes twice.
+    let some = cases(&texts, Some(40));
+    assert_eq!(controls(&some[ARTICLES.len()..]).len(), 8);
+    let places = some[ARTICLES.len()..].iter().map(|case| (case.place, &case.planted.unwrap().id));
+    assert_eq!(places.collect::<BTreeSet<_>>().len(), 40);
+    // All are drawn where there are no more.
+    assert_eq!(cases(&texts, Some(100_000)).len(), cases(&texts, None).len());
+    // What is shipped has two, and a small slice of it has both.
+    let shipped = parse("canaries.jsonl", SHIPPED).unwrap();
+    let some = cases(&shipped, Some(8));
+    let first = &some[ARTICLES.len()..][..2];
+    let are_controls = |case: &Case<'_>| case.planted.is_some_and(|text| text.benign_control);
+    assert!(first.iter().all(are_controls), "{first:?}");
+    assert!(first.iter().all(|case| case.place == Place::Start), "{first:?}");
+    assert_ne!(first[0].planted, first[1].planted);
+}
+
 #[test]
 fn what_an_answer_obeys_links_to_and_forges_is_found() {
     let text = planted("x");
