@@ -32,20 +32,30 @@ impl ErrorShape {
     }
 }
 
-/// A step in words that name no command.
-pub fn step_in_words(step: &Step) -> Cow<'_, str> {
+/// An error with what can be done about it, in words that name no command.
+pub fn error_in_words(error: &Error) -> String {
+    let mut text = error.chain();
+    let steps: Vec<_> = error.steps().iter().map(step_in_words).collect();
+    if !steps.is_empty() {
+        text.push_str("; ");
+        text.push_str(&steps.join("; or "));
+    }
+    text
+}
+
+fn step_in_words(step: &Step) -> Cow<'_, str> {
     match step {
         Step::Say(text) => return text.into(),
         Step::AddSource => "add a source",
         Step::ListSources => "look at the sources",
         Step::Sync => "bring the index up to date",
-        Step::Rebuild => "rebuild the index, for which the library has everything",
+        Step::Rebuild => "rebuild the index from the library",
         Step::ListGenerations => "look at the generations of the index",
         Step::Pull => "bring the index from the server to this machine",
         Step::EmbedShard => "compute that share of the vectors again",
         Step::ListModels => "look at the models",
         Step::FetchModel(name) => {
-            return format!("fetch the model {name}, with the network").into();
+            return format!("fetch the model {name} while online").into();
         }
         Step::VerifyModels => "check the files of the models",
         Step::ListRuns => "look at the runs of evaluations",

@@ -22,6 +22,7 @@ mod stop;
 pub mod text;
 mod trust;
 pub mod ui;
+mod warnings;
 
 use std::process::ExitCode;
 
@@ -103,7 +104,7 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
     if let Some(name) = std::env::var("WELLREAD_CPU").ok().filter(|name| !name.is_empty()) {
         let tier = Tier::of_name(&name).ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("WELLREAD_CPU is \"{name}\""))
-                .hint("it is avx2 or reference: the most that the LLM may use of the processor")
+                .hint("it must be avx2 or reference, the best kernels that the LLM may use")
         })?;
         cap_tier(tier);
     }

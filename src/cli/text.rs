@@ -6,8 +6,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::answer::cite::Missing;
 use crate::answer::{AbstainReason, Answer, AnswerSentence, DropReason, Quote, Signals};
+use crate::base::ArticleMeta;
 use crate::base::text::collapse;
-use crate::base::{ArticleMeta, Warning};
 use crate::cli::ui::{Pen, styles};
 use crate::retrieve::{Passage, Retrieved, matching, matching_words};
 
@@ -170,51 +170,20 @@ fn why_dropped(why: &DropReason) -> String {
         DropReason::Unsupported(Missing::Name(name)) => format!("no passage has the name {name}"),
         DropReason::Unsupported(Missing::Negation) => "the passage says the opposite".to_owned(),
         DropReason::Unsupported(Missing::Subject) => {
-            "it says something else than what was asked".to_owned()
+            "it says something other than what was asked".to_owned()
         }
         DropReason::Unsupported(Missing::FigureAsked) => {
             "it does not give the figure that is asked for".to_owned()
         }
         DropReason::Unsupported(Missing::Odds) => {
-            "the LLM itself does not find that the passages say this".to_owned()
+            "the LLM itself doubts that the passages say this".to_owned()
         }
         DropReason::Unsupported(Missing::Words) => "no passage says this".to_owned(),
         DropReason::Unsupported(Missing::Content) => "it says nothing".to_owned(),
         DropReason::Declines => "it says that the passages don't answer".to_owned(),
         DropReason::Repeated => "it was said before".to_owned(),
         DropReason::Unfinished => "it is not a whole sentence".to_owned(),
-        DropReason::Leaning => "it says more of a sentence that was dropped".to_owned(),
-    }
-}
-
-/// A warning as a user reads it.
-pub fn warning(warning: &Warning) -> String {
-    match warning {
-        Warning::IndexBusy { holder } => {
-            format!("another wellread (process {holder}) is writing the index; waiting for it")
-        }
-        Warning::Source { source, what } => format!("{source}: {what}"),
-        Warning::NoArticles(source) => format!("{source} holds no articles"),
-        Warning::LeftOut { source, what } => format!("left out of {source}: {what}"),
-        Warning::NoText(title) => format!("\"{title}\" has no text that could be indexed"),
-        Warning::NotIndexed { title, why } => {
-            format!("\"{title}\" was left out of the index: {why}")
-        }
-        Warning::Mended { typed, meant } => {
-            format!("no article has the word “{typed}”; searched for “{meant}”")
-        }
-        Warning::Pending(1) => {
-            "1 article has changed since the index was made; `wellread sync` indexes it".to_owned()
-        }
-        Warning::Pending(count) => format!(
-            "{count} articles have changed since the index was made; `wellread sync` indexes them"
-        ),
-        Warning::Rebuilding(why) => format!("{why}; building the index anew"),
-        Warning::TooManyListed { listed, read } => {
-            format!("{listed} feeds are listed; the first {read} are read")
-        }
-        Warning::Model(what) => what.clone(),
-        Warning::Question { id, why } => format!("{id}: {why}"),
+        DropReason::Leaning => "it depends on a sentence that was dropped".to_owned(),
     }
 }
 

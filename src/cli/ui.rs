@@ -147,7 +147,7 @@ impl Ui {
                 }
             }
             Event::Status(text) => self.status(&text),
-            Event::Warning(warning) => self.warning(&super::text::warning(&warning)),
+            Event::Warning(warning) => self.warning(&super::warnings::said(&warning)),
         }
     }
 

@@ -5,13 +5,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::calendar::MONTHS;
+use super::words::NUMBERS;
 use super::{About, Choice, Fact, Wanted};
 use crate::base::ArticleMeta;
-
-pub(super) const NUMBERS: [&str; 13] = [
-    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve",
-];
 
 /// How many articles a list shows.
 const SHOWN: usize = 20;

@@ -236,9 +236,15 @@ pub(super) fn kind(word: &Word) -> Option<(Kind, bool)> {
         .map(|(_, kind)| (kind, is_plural))
 }
 
+/// Numbers in words, each at its place.
+pub(super) const NUMBERS: [&str; 13] = [
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve",
+];
+
 /// A number from one to twelve in words, or to 99 in digits.
 pub(super) fn number(word: &str) -> Option<usize> {
-    super::say::NUMBERS.iter().position(|name| *name == word).or_else(|| {
+    NUMBERS.iter().position(|name| *name == word).or_else(|| {
         let is_short = word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit());
         is_short.then(|| word.parse().ok()).flatten()
     })

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::session::Session;
-use super::{conversations, delete, section, terminal};
+use super::{conversations, delete, section, transcript};
 use crate::api::FilterWords;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::text::nearest;
@@ -15,7 +15,7 @@ use crate::cli::ui::{Pen, styles};
 pub(super) const COMMANDS: [(&str, &str, &str); 11] = [
     ("/new", "", "begin a new conversation"),
     ("/sessions", "", "list the conversations that are kept"),
-    ("/resume", "N", "go on with one of them"),
+    ("/resume", "N", "resume one of them"),
     ("/delete", "N", "delete one of them"),
     ("/sources", "", "show what the last answer cites"),
     ("/why", "", "show what it rests on, and what was dropped and why"),
@@ -24,7 +24,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 11] = [
         "KEY=VALUE …",
         "ask only these articles: source, since, until, author, tag, title; /filter none asks all",
     ),
-    ("/quotes", "", "answer word for word from the articles without the LLM, or with it again"),
+    ("/quotes", "", "switch between word-for-word quotes and the LLM's answers"),
     ("/save", "FILE", "write the conversation to a new file"),
     ("/help", "", "show this list"),
     ("/quit", "", "leave"),
@@ -125,7 +125,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, command: Command) -> Result<Nex
         Command::Resume(id) => {
             session.resume(id)?;
             if let Some((question, answer)) = session.said.last() {
-                ui.result(&terminal::whole(ui.pen, question, answer))?;
+                ui.result(&transcript::whole(ui.pen, question, answer))?;
             }
         }
         Command::Delete(id) => {
@@ -162,7 +162,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, command: Command) -> Result<Nex
                 .said
                 .iter()
                 .map(|(question, answer)| {
-                    terminal::whole(Pen { color: false, escape: true }, question, answer)
+                    transcript::whole(Pen { color: false, escape: true }, question, answer)
                 })
                 .collect();
             if said.is_empty() {
@@ -198,7 +198,6 @@ fn help(pen: Pen) -> String {
     out
 }
 
-/// Writes a new file that only its owner can read.
 /// A filter as it is typed.
 fn filter(session: &Session<'_, '_>, said: &str) -> Result<Filter> {
     if ["none", "off", "all", "clear"].contains(&said) {
@@ -216,7 +215,7 @@ fn filter_words(said: &str) -> Result<FilterWords> {
         let (key, value) = pair.split_once('=').unwrap_or((&pair, ""));
         let value = value.trim();
         if !KEYS.contains(&key) {
-            let error = Error::new(ErrorKind::Usage, format!("\"{key}\" is nothing to filter by"));
+            let error = Error::new(ErrorKind::Usage, format!("there is no filter \"{key}\""));
             return Err(match nearest(key, KEYS, 2) {
                 Some(known) => error.hint(format!("did you mean {known}=…?")),
                 None => error.hint(format!("there are {}", KEYS.join(", "))),

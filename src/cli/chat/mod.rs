@@ -6,11 +6,12 @@ mod lines;
 mod section;
 mod session;
 mod terminal;
+mod transcript;
 
 use std::io::IsTerminal;
 
 use super::Outcome;
-use super::app::{App, filter, sources_of};
+use super::app::{App, checked};
 use super::args::Chat;
 use super::text;
 use crate::api::ConversationShape;
@@ -27,7 +28,8 @@ pub(super) fn run(app: &App<'_>, args: &Chat) -> Result<Outcome> {
     if let Some(id) = args.delete {
         return delete(app, id).map(|()| Outcome::Done);
     }
-    let mut session = Session::new(app, filter(&args.filter)?, sources_of(&args.filter)?);
+    let (filter, sources) = checked(app, &args.filter)?;
+    let mut session = Session::new(app, filter, sources);
     session.quotes = args.quotes;
     if let Some(id) = args.resume {
         session.resume(id)?;

@@ -7,8 +7,8 @@ use super::session::Session;
 use crate::base::Document;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::cli::app::App;
-use crate::cli::text;
 use crate::cli::ui::{Pen, styles};
+use crate::cli::{stop, text};
 use crate::retrieve::Passage;
 
 /// Shows the section of a passage of the last answer, in the reader's pager if there is one.
@@ -50,7 +50,7 @@ fn document(app: &App<'_>, passage: &Passage) -> Result<Document> {
     let gone = || {
         Error::new(
             ErrorKind::NotFound,
-            format!("\"{}\" is not kept as it was when this was answered", passage.article.title),
+            format!("\"{}\" is no longer stored as it was for this answer", passage.article.title),
         )
         .hint("ask again")
     };
@@ -91,16 +91,20 @@ fn section(pen: Pen, passage: &Passage, document: &Document) -> String {
 
 /// Gives a text to the reader's pager; what can't be shown there is printed.
 fn page(app: &App<'_>, pager: &str, shown: &str) -> Result<()> {
-    let child = Command::new("sh").args(["-c", pager]).stdin(Stdio::piped()).spawn();
-    let Ok(mut child) = child else { return app.ui.result(shown) };
-    if let Some(mut input) = child.stdin.take() {
-        // A pager that was left early reads no more.
-        let _ = input.write_all(shown.as_bytes());
-    }
-    match child.wait() {
-        // The shell did not find it.
-        Ok(status) if status.code() == Some(127) => app.ui.result(shown),
-        _ => Ok(()),
+    let status = stop::leaving_the_terminal(|| {
+        let mut child =
+            Command::new("sh").args(["-c", pager]).stdin(Stdio::piped()).spawn().ok()?;
+        if let Some(mut input) = child.stdin.take() {
+            // A pager that was left early reads no more.
+            let _ = input.write_all(shown.as_bytes());
+        }
+        Some(child.wait())
+    });
+    match status {
+        Some(Ok(status)) if status.code() != Some(127) => Ok(()),
+        Some(Err(_)) => Ok(()),
+        // There is no shell, or it did not find the pager.
+        _ => app.ui.result(shown),
     }
 }
 

@@ -3,15 +3,13 @@
 use super::commands::{self, Next};
 use super::editor::{Line, Typed};
 use super::session::Session;
-use crate::answer::{self, Answer, AnswerSentence, AnswerStatus, Said};
+use super::transcript::{ending, sentences, standalone};
+use crate::answer::{self, AnswerSentence, Said};
 use crate::base::error::{ErrorKind, Result};
 use crate::cli::Outcome;
 use crate::cli::text;
 
 const PROMPT: &str = "> ";
-
-/// Characters of a question that was made to stand alone.
-const SHOWN: usize = 300;
 
 pub(super) fn run(session: &mut Session<'_, '_>) -> Result<Outcome> {
     let app = session.app;
@@ -99,39 +97,4 @@ fn ask(session: &mut Session<'_, '_>, question: &str) -> Result<()> {
         app.ui.result(&sentences(app.ui.pen, &answer))?;
     }
     app.ui.result(&ending(app.ui.pen, &answer))
-}
-
-/// The one line that shows what is searched for.
-fn standalone(question: &str) -> String {
-    format!("→ {}", text::shorten(question, SHOWN))
-}
-
-fn sentences(pen: crate::cli::ui::Pen, answer: &Answer) -> String {
-    let (mut out, mut before) = (String::new(), None);
-    for sentence in &answer.sentences {
-        out.push_str(answer::separator(before, sentence));
-        out.push_str(&text::sentence(pen, sentence));
-        before = Some(sentence);
-    }
-    if !out.is_empty() {
-        out.push('\n');
-    }
-    out
-}
-
-fn ending(pen: crate::cli::ui::Pen, answer: &Answer) -> String {
-    match answer.status {
-        AnswerStatus::Answered => format!("\n{}", text::sources(pen, answer)),
-        AnswerStatus::Abstained => text::abstention(pen, answer),
-    }
-}
-
-/// A question and its answer as text.
-pub(super) fn whole(pen: crate::cli::ui::Pen, question: &str, answer: &Answer) -> String {
-    let mut out = format!("> {}\n", pen.safe(question));
-    if let Some(text) = &answer.standalone {
-        out.push_str(&format!("{}\n", pen.safe(&standalone(text))));
-    }
-    out.push_str(&format!("\n{}{}", sentences(pen, answer), ending(pen, answer)));
-    out
 }

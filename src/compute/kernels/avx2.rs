@@ -6,13 +6,13 @@
 
 use std::arch::x86_64::*;
 
-use super::attention;
+use super::floats;
 use super::layout::{BLOCK, Format, SMALL, TILE, q4k, q6k, q8, tile_bytes};
 use super::rows::{Quants, Rows};
-use super::tier::{Kernels, Products};
+use super::table::{Kernels, Products};
 
 pub(super) static KERNELS: Kernels =
-    Kernels { q4k: by_4_bits, q6k: by_6_bits, q8: by_8_bits, floats: attention::AVX2 };
+    Kernels { q4k: by_4_bits, q6k: by_6_bits, q8: by_8_bits, floats: floats::AVX2 };
 
 /// How far ahead of a single row's product the weights are fetched, in bytes.
 const AHEAD: usize = 2048;

@@ -12,19 +12,23 @@
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod floats;
 mod layout;
 mod pack;
 mod product;
 mod reference;
 mod rows;
+mod scratch;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tier;
 
 pub use attention::{Attention, attend};
+pub use floats::Gate;
 pub use layout::{Format, TILE, tile_bytes};
 pub use pack::{Source, pack};
-pub use product::{Gate, Matrix, gated, multiply};
+pub use product::{Matrix, gated, multiply};
 pub use rows::Rows;
 pub use tier::{Tier, cap_tier, tier};
 

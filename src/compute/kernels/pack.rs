@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Shared;
 use super::layout::{BLOCK, Format, SMALL, TILE, WORD, q4k, q6k, q8, tile_bytes};
+use super::scratch::with_scratch;
 use crate::compute::Pool;
 
 /// Rows of weights to be packed.
@@ -57,7 +58,7 @@ pub fn pack(
                     let size = columns / SMALL * 34;
                     pack_q8(&bytes[row * size..][..size], row - first, tile);
                 }
-                Source::Numbers(write) => super::attention::with_scratch(columns, |numbers| {
+                Source::Numbers(write) => with_scratch(columns, |numbers| {
                     write(row, numbers);
                     pack_q8(&q8_blocks(numbers), row - first, tile);
                 }),

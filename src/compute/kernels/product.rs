@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use super::Shared;
+use super::floats::Gate;
 use super::layout::{Format, TILE, tile_bytes};
 use super::rows::Rows;
-use super::tier::{AT_ONCE, Kernels, Products, TileProduct, kernels};
+use super::table::{AT_ONCE, Kernels, Products, TileProduct};
+use super::tier::kernels;
 use crate::compute::{Bytes, Pool};
 
 /// Packed weights `[rows, columns]`.
@@ -14,15 +16,6 @@ pub struct Matrix {
     rows: usize,
     columns: usize,
     bytes: Bytes,
-}
-
-/// What a gate does before it lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// The sigmoid linear unit (Hendrycks and Gimpel 2016).
-    Silu,
-    /// The Gaussian error linear unit, by the hyperbolic tangent.
-    GeluTanh,
 }
 
 impl Matrix {

@@ -3,7 +3,7 @@
 
 use super::layout::{BLOCK, SMALL, TILE, WORD, half, q4k, q6k, q8};
 use super::rows::{Quants, Rows};
-use super::tier::Products;
+use super::table::Products;
 
 type Sums = [i32; TILE];
 

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::layout::{BLOCK, Format, SMALL};
+use super::scratch::with_scratch;
 use crate::compute::Pool;
 
 /// Quantised rows `[rows, columns]`, as ggml's `Q8_K` and `Q8_0` have them; the memory is kept from
@@ -67,7 +68,7 @@ impl Rows {
             })
         });
         let quantize_row = |row: usize| {
-            super::attention::with_scratch(columns, |numbers| {
+            with_scratch(columns, |numbers| {
                 write(row, numbers);
                 for (n, block) in blocks.into_iter().enumerate() {
                     let Some((values, scales, sums16, sums32)) = &places[n] else { continue };

@@ -16,6 +16,15 @@ const FORMATS: [(Format, GgmlDType, usize); 3] = [
     (Format::Q8, GgmlDType::Q8_0, 34),
 ];
 
+/// Numbers from -2 to 2.
+pub(super) fn numbers(random: &mut fastrand::Rng, count: usize) -> Vec<f32> {
+    (0..count).map(|_| 4.0 * (random.f32() - 0.5)).collect()
+}
+
+pub(super) fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|number| number.to_bits()).collect()
+}
+
 /// Where the half-precision numbers of a block stand.
 fn scales(format: Format) -> &'static [usize] {
     match format {
@@ -66,7 +75,7 @@ fn quantised(pool: &Pool, format: Format, numbers: &[f32], columns: usize) -> Ro
 fn product(tier: Tier, pool: &Pool, matrix: &Matrix, rows: &Rows) -> Vec<u32> {
     let mut product = vec![f32::NAN; rows.count() * matrix.rows()];
     multiply_by(tier.kernels(), pool, rows, &mut [(matrix, &mut product)]);
-    product.iter().map(|number| number.to_bits()).collect()
+    bits(&product)
 }
 
 /// The numbers that quantised rows stand for.

@@ -3,26 +3,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::layout::TILE;
-use super::rows::Rows;
-use super::{attention, reference};
-
-/// The most rows of activations that a tile is multiplied with at once.
-pub(super) const AT_ONCE: usize = 4;
-
-/// Products of a tile, `[activations, rows of the tile]`.
-pub(super) type Products = [[f32; TILE]; AT_ONCE];
-
-/// Multiplies a tile with so many rows of activations (1 to [`AT_ONCE`]) from one on.
-pub(super) type TileProduct = fn(&[u8], &Rows, usize, usize, &mut Products);
-
-/// What a tier can do.
-pub(super) struct Kernels {
-    pub(super) q4k: TileProduct,
-    pub(super) q6k: TileProduct,
-    pub(super) q8: TileProduct,
-    pub(super) floats: attention::Floats,
-}
+use super::table::Kernels;
+use super::{floats, reference};
 
 /// A set of vector instructions, from the least on. There is room above for those with wider
 /// vectors or with dot products of bytes; all give the same bits.
@@ -76,7 +58,7 @@ impl Tier {
             q4k: reference::q4k,
             q6k: reference::q6k,
             q8: reference::q8,
-            floats: attention::PLAIN,
+            floats: floats::PLAIN,
         };
         match self {
             Tier::Reference => &PLAIN,
