@@ -34,26 +34,10 @@ impl FilterWords {
     /// What it means in a library.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] if a date is none, or a source, author or tag is not there; then with
-    /// the names that come nearest.
+    /// [`ErrorKind::Usage`] as of [`FilterWords::alone`] and [`FilterWords::check_names`], or if a
+    /// source is not there; then with the names that come nearest.
     pub fn understood(&self, library: &Library) -> Result<Filter> {
-        let mut filter = Filter {
-            since: self.since.as_deref().map(day).transpose()?,
-            until: self.until.as_deref().map(day).transpose()?,
-            authors: self.author.clone(),
-            tags: self.tag.clone(),
-            title: self.title.clone().filter(|title| !title.trim().is_empty()),
-            sources: Vec::new(),
-        };
-        if let (Some(since), Some(until)) = (filter.since, filter.until)
-            && since >= until
-        {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("nothing can be both since {since} and before {until}"),
-            )
-            .hint("give a later \"until\", or leave one of them out"));
-        }
+        let mut filter = self.alone()?;
         if !self.source.is_empty() {
             let known = library.sources()?;
             for wanted in &self.source {
@@ -73,17 +57,55 @@ impl FilterWords {
                 filter.sources.push(found.id.clone());
             }
         }
-        if !self.author.is_empty() || !self.tag.is_empty() {
-            let (authors, tags) = (library.authors()?, library.tags()?);
-            for (what, wanted, known) in
-                [("author", &self.author, authors), ("tag", &self.tag, tags)]
-            {
-                if let Some(none) = wanted.iter().find(|name| !known.contains(name)) {
-                    return Err(unknown(what, none, known.iter().map(String::as_str)));
-                }
-            }
+        self.check_names(library)?;
+        Ok(filter)
+    }
+
+    /// What it means whatever the library has; without its sources.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if a date is none, nothing can lie between the two, or the title is
+    /// blank.
+    pub fn alone(&self) -> Result<Filter> {
+        let filter = Filter {
+            since: self.since.as_deref().map(day).transpose()?,
+            until: self.until.as_deref().map(day).transpose()?,
+            authors: self.author.clone(),
+            tags: self.tag.clone(),
+            title: self.title.clone().filter(|title| !title.is_empty()),
+            sources: Vec::new(),
+        };
+        if let (Some(since), Some(until)) = (filter.since, filter.until)
+            && since >= until
+        {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("nothing can be both since {since} and before {until}"),
+            )
+            .hint("give a later \"until\", or leave one of them out"));
+        }
+        if filter.title.as_ref().is_some_and(|title| title.trim().is_empty()) {
+            return Err(Error::new(ErrorKind::Usage, "the filter's title is blank")
+                .hint("give words of the title, or leave it out"));
         }
         Ok(filter)
+    }
+
+    /// Checks that its authors and tags are in a library.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] if one is not, with the names that come nearest.
+    pub fn check_names(&self, library: &Library) -> Result<()> {
+        if self.author.is_empty() && self.tag.is_empty() {
+            return Ok(());
+        }
+        let (authors, tags) = (library.authors()?, library.tags()?);
+        for (what, wanted, known) in [("author", &self.author, authors), ("tag", &self.tag, tags)] {
+            if let Some(none) = wanted.iter().find(|name| !known.contains(name)) {
+                return Err(unknown(what, none, known.iter().map(String::as_str)));
+            }
+        }
+        Ok(())
     }
 
     /// Of a filter that was understood.
@@ -121,7 +143,7 @@ fn unknown<'a>(what: &str, wanted: &str, known: impl Iterator<Item = &'a str>) -
     let near = alike(wanted, known, 0.7);
     let error = Error::new(ErrorKind::Usage, format!("there is no {what} \"{wanted}\""));
     if near.is_empty() {
-        return error;
+        return error.hint(format!("leave the {what} out"));
     }
     let names: Vec<String> = near.iter().map(|name| format!("\"{name}\"")).collect();
     error.hint(format!("did you mean {}?", names.join(" or ")))
@@ -136,7 +158,27 @@ mod tests {
         let error = unknown("author", "Jorun Aas", ["Jorunn Aas", "Ida Holm"].into_iter());
         assert_eq!(error.to_string(), "there is no author \"Jorun Aas\"");
         assert_eq!(error.steps(), [Step::Say("did you mean \"Jorunn Aas\"?".into())]);
-        assert!(unknown("tag", "zzz", ["boats"].into_iter()).steps().is_empty());
+        let error = unknown("tag", "zzz", ["boats"].into_iter());
+        assert_eq!(error.steps(), [Step::Say("leave the tag out".into())]);
+    }
+
+    #[test]
+    fn a_blank_title_and_a_time_that_is_none_are_errors_and_an_empty_title_is_no_filter() {
+        let titled = |title: &str| FilterWords { title: Some(title.into()), ..Default::default() };
+        assert_eq!(titled("").alone().unwrap(), Filter::default());
+        assert_eq!(titled(" Steam").alone().unwrap().title.as_deref(), Some(" Steam"));
+        let error = titled(" \n").alone().unwrap_err();
+        assert!(error.kind() == ErrorKind::Usage && error.chain().contains("title"), "{error}");
+        let within = |since: &str, until: &str| FilterWords {
+            since: Some(since.into()),
+            until: Some(until.into()),
+            ..FilterWords::default()
+        };
+        assert!(within("2025-03-04", "2025-03-05").alone().is_ok());
+        for until in ["2025-03-04", "2025-03-03"] {
+            let error = within("2025-03-04", until).alone().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{until}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::infer::Finish;
 use crate::retrieve::{Passage, Retrieved, matching};
 
 pub use claims::{ClaimShape, ClaimsShape, PlaceShape};
-pub use error::{ErrorDetail, ErrorShape, step_in_words};
+pub use error::{ErrorDetail, ErrorShape, error_in_words};
 pub use filter::FilterWords;
 pub use found::{FetchedShape, FoundShape};
 pub use index::{IndexShape, VerifiedShape};

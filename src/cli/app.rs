@@ -6,7 +6,7 @@ use std::io::Read;
 use super::args::FilterArgs;
 use super::config::Settings;
 use super::ui::Ui;
-use crate::api::filter::day;
+use crate::api::FilterWords;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{Cancel, Event, Filter, SourceId, Watch};
 use crate::engine::KnowledgeBase;
@@ -101,14 +101,41 @@ pub(super) fn source_ids(args: &FilterArgs) -> Result<Vec<SourceId>> {
     args.source.iter().map(|text| Ok(Source::of_name(text)?.id())).collect()
 }
 
-/// A filter as the user gave it.
+/// A filter as the user gave it, whatever the library has.
 pub(super) fn filter(args: &FilterArgs) -> Result<Filter> {
-    Ok(Filter {
-        since: args.since.as_deref().map(day).transpose()?,
-        until: args.until.as_deref().map(day).transpose()?,
-        sources: source_ids(args)?,
-        authors: args.author.clone(),
-        tags: args.tag.clone(),
+    Ok(Filter { sources: source_ids(args)?, ..words(args).alone()? })
+}
+
+/// A filter as the user gave it, and the sources that it names. Authors and tags are checked
+/// against the library, for which such sources are read first if they are new.
+pub(super) fn checked(app: &App<'_>, args: &FilterArgs) -> Result<(Filter, Vec<Source>)> {
+    let (filter, sources) = (filter(args)?, sources_of(args)?);
+    if filter.authors.is_empty() && filter.tags.is_empty() {
+        return Ok((filter, sources));
+    }
+    let kb = app.kb()?;
+    let library = if sources.is_empty() {
+        kb.existing_library()?
+    } else {
+        Some(app.watched(|watch| kb.library_with(&sources, watch))?)
+    };
+    // That there are no articles is said by what asks them.
+    if let Some(library) = library
+        && library.article_count()? > 0
+    {
+        words(args).check_names(&library)?;
+    }
+    Ok((filter, sources))
+}
+
+/// What the user gave of a filter, but for its sources.
+fn words(args: &FilterArgs) -> FilterWords {
+    FilterWords {
+        source: Vec::new(),
+        author: args.author.clone(),
+        tag: args.tag.clone(),
+        since: args.since.clone(),
+        until: args.until.clone(),
         title: args.title.clone(),
-    })
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::Outcome;
-use super::app::{App, as_text, filter, given, piped, sources_of};
+use super::app::{App, as_text, checked, given, piped};
 use super::args::{Ask, Format, Search};
 use super::chat::{Session, answer_lines};
 use super::{markdown, server, text};
@@ -31,7 +31,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
         args.question.clone()
     };
     let asked = check_question(&asked)?;
-    let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
+    let (filter, sources) = checked(app, &args.filter)?;
     let question = Question { text: asked, filter: &filter, sources: &sources };
     let format = match (app.json, args.format) {
         (true, Format::Markdown) => {
@@ -139,7 +139,7 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
         )
         .hint("wellread search -k 10 …"));
     }
-    let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
+    let (filter, sources) = checked(app, &args.filter)?;
     let question = Question { text: asked, filter: &filter, sources: &sources };
     let found = app.watched(|watch| {
         let kb = app.kb()?;
@@ -172,7 +172,8 @@ fn conversation(app: &App<'_>, args: &Ask, input: Vec<u8>) -> Result<Outcome> {
     if !args.quotes {
         app.kb()?.check_llm()?;
     }
-    let mut session = Session::new(app, filter(&args.filter)?, sources_of(&args.filter)?);
+    let (filter, sources) = checked(app, &args.filter)?;
+    let mut session = Session::new(app, filter, sources);
     session.quotes = args.quotes;
     session.is_loose = true;
     answer_lines(&mut session, &mut std::io::Cursor::new(input).chain(std::io::stdin().lock()))

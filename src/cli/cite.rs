@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Outcome;
-use super::app::{App, filter, given, sources_of};
+use super::app::{App, checked, given};
 use super::args::Cite;
 use super::text::{place, shorten};
 use super::ui::{Pen, styles};
@@ -18,7 +18,7 @@ const EXCERPT: usize = 200;
 
 pub(super) fn run(app: &App<'_>, args: &Cite) -> Result<Outcome> {
     let draft = given(&args.text, "draft", MAX_DRAFT_BYTES)?;
-    let (filter, sources) = (filter(&args.filter)?, sources_of(&args.filter)?);
+    let (filter, sources) = checked(app, &args.filter)?;
     let claims =
         app.watched(|watch| app.kb()?.check_claims_of(&draft, &filter, &sources, watch))?;
     app.ui.clear();
@@ -49,7 +49,7 @@ fn shown(pen: Pen, claims: &[Claim]) -> String {
         match &claim.verdict {
             Verdict::Supported(evidence) => places(&mut out, pen, claim, evidence),
             Verdict::Unsure(evidence) => {
-                let _ = writeln!(out, "    the words don't tell; the nearest place:");
+                let _ = writeln!(out, "    the words don't settle it; the nearest place:");
                 places(&mut out, pen, claim, evidence.get(..1).unwrap_or_default());
             }
             Verdict::Unsupported(missing) => {

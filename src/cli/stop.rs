@@ -1,9 +1,13 @@
 //! Ctrl-C, and being told to end.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::Cancel;
 use crate::base::error::{Error, ErrorKind, Result};
+
+/// Whether another program has the terminal, whose Ctrl-C reaches this one, too.
+static IS_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 
 /// What a process is told from outside.
 enum Told {
@@ -32,6 +36,9 @@ pub(super) fn on_signals(cancel: &Cancel) -> Result<()> {
         runtime.block_on(async {
             loop {
                 let told = signals.next().await;
+                if matches!(told, Told::Stop) && IS_ELSEWHERE.load(Ordering::SeqCst) {
+                    continue;
+                }
                 if cancel.is_raised() {
                     std::process::exit(130);
                 }
@@ -44,6 +51,14 @@ pub(super) fn on_signals(cancel: &Cancel) -> Result<()> {
     };
     let thread = std::thread::Builder::new().name("signals".to_owned());
     thread.spawn(listen).map(|_| ()).map_err(failed)
+}
+
+/// Runs another program in the terminal: until it has ended, Ctrl-C is meant for that alone.
+pub(super) fn leaving_the_terminal<T>(run: impl FnOnce() -> T) -> T {
+    IS_ELSEWHERE.store(true, Ordering::SeqCst);
+    let ended = run();
+    IS_ELSEWHERE.store(false, Ordering::SeqCst);
+    ended
 }
 
 #[cfg(unix)]

@@ -87,7 +87,7 @@ impl KnowledgeBase {
     /// Whether the LLMs of the settings can be meant at all; they are loaded only when they are needed.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if no model is called so, [`ErrorKind::NotFound`] if its file is not
+    /// [`ErrorKind::NotFound`] if no model is called so, [`ErrorKind::Model`] if its file is not
     /// there.
     pub fn check_llm(&self) -> Result<()> {
         let larger = &self.config().answer.escalate;
@@ -101,7 +101,7 @@ impl KnowledgeBase {
         match Choice::parse(name)? {
             Choice::Manifest(name) => models::find(&self.manifests()?, &name).map(|_| ()),
             Choice::Path(path) if !path.is_file() => Err(Error::new(
-                ErrorKind::NotFound,
+                ErrorKind::Model,
                 format!("the model {} is not there", path.display()),
             )
             .hint("check the path")

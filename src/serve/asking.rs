@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Shared, State};
-use crate::answer::conversation::Turn;
+use crate::answer::conversation::{Turn, each_alone};
 use crate::answer::{Answer, AnswerSentence, DroppedSentence, Quote, Said};
 use crate::api::keep;
 use crate::base::error::{Error, ErrorKind, Result};
@@ -25,7 +25,8 @@ pub struct Wanted {
     pub question: String,
     /// Which chunks may be found.
     pub filter: Filter,
-    /// What was asked and answered before, in order; empty: nothing.
+    /// What was asked and answered before, in order; empty: nothing. What a follow-up among it was
+    /// searched for is found where it isn't known.
     pub turns: Vec<Turn>,
     /// Whether the sentences that answer best are enough, so that no LLM is asked.
     pub quotes_only: bool,
@@ -65,7 +66,7 @@ impl Asking {
             return None;
         }
         let told = self.told.recv().await.unwrap_or_else(|| {
-            Told::Failed(Error::new(ErrorKind::Bug, "the answer ended without an end"))
+            Told::Failed(Error::new(ErrorKind::Bug, "the answer ended prematurely"))
         });
         self.is_over = matches!(told, Told::Done(_) | Told::Failed(_));
         Some(told)
@@ -123,6 +124,7 @@ pub fn ask(state: &State, wanted: Wanted, queue: usize) -> Option<Asking> {
         let permit = if place.is_none() { computing(&state).await.ok() } else { None };
         tokio::task::spawn_blocking(move || {
             let tell = |told: Told| sender.blocking_send(told).map_err(|_| Error::interrupted());
+            let wanted = Wanted { turns: each_alone(wanted.turns), ..wanted };
             let outcome = answered(&state, &wanted, &stop, &tell);
             state.metrics.ended(&outcome);
             // A listener that has gone needs no end.
@@ -139,7 +141,7 @@ pub fn ask(state: &State, wanted: Wanted, queue: usize) -> Option<Asking> {
 /// Keeps an answer in the library; its number. An answer that can't be kept is still given.
 pub(super) async fn kept(state: &State, question: &str, answer: &Answer) -> Option<i64> {
     let (question, answer) = (question.to_owned(), answer.clone());
-    blocking(state, move |kb, _| keep(kb, None, &question, &answer)).await.ok().flatten()
+    looking(state, move |kb, _| keep(kb, None, &question, &answer)).await.ok().flatten()
 }
 
 fn answered(
@@ -169,7 +171,11 @@ fn answered(
 /// # Errors
 /// Never, as long as the server runs.
 pub(super) async fn computing(state: &State) -> Result<OwnedSemaphorePermit> {
-    Arc::clone(&state.computing).acquire_owned().await.map_err(|error| {
+    place_in(&state.computing).await
+}
+
+async fn place_in(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(places).acquire_owned().await.map_err(|error| {
         Error::new(ErrorKind::Interrupted, "the server is stopping").caused_by(error)
     })
 }
@@ -192,7 +198,38 @@ pub async fn blocking<T: Send + 'static>(
     state: &State,
     call: impl FnOnce(&KnowledgeBase, &Watch<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let permit = computing(state).await?;
+    within(state, computing(state).await?, call).await
+}
+
+/// As [`blocking`], for a call that only looks into the library: it doesn't wait for those that
+/// compute.
+///
+/// # Errors
+/// What it fails with.
+pub async fn looking<T: Send + 'static>(
+    state: &State,
+    call: impl FnOnce(&KnowledgeBase, &Watch<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    within(state, place_in(&state.looking).await?, call).await
+}
+
+/// As [`blocking`], for a call that may compute for minutes: few at a time, and no others wait for
+/// them.
+///
+/// # Errors
+/// What it fails with.
+pub async fn at_length<T: Send + 'static>(
+    state: &State,
+    call: impl FnOnce(&KnowledgeBase, &Watch<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    within(state, place_in(&state.at_length).await?, call).await
+}
+
+async fn within<T: Send + 'static>(
+    state: &State,
+    permit: OwnedSemaphorePermit,
+    call: impl FnOnce(&KnowledgeBase, &Watch<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let waiting = StopsOnDrop(Cancel::default());
     let (state, cancel) = (State::clone(state), waiting.0.clone());
     let outcome = tokio::task::spawn_blocking(move || {

@@ -16,8 +16,8 @@ use axum::response::Response;
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
-use super::State;
 use super::api::failure;
+use super::{State, openai};
 use crate::base::error::{Error, ErrorKind, Result};
 
 /// The names of this machine that nobody else can give an address.
@@ -164,12 +164,17 @@ fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
+/// An error as an answer of the shape that clients of a path know.
+fn refused(path: &str, status: StatusCode, error: &Error) -> Response {
+    if path.starts_with("/v1/") { openai::failure(status, error) } else { failure(status, error) }
+}
+
 /// Lets a request on, or refuses it; puts on every answer what keeps browsers from guessing.
 pub async fn check(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     let mut response = match state.guard.refusal(request.uri(), request.headers()) {
         None => next.run(request).await,
         Some((status, error)) => {
-            let mut response = failure(status, &error);
+            let mut response = refused(request.uri().path(), status, &error);
             if status == StatusCode::UNAUTHORIZED {
                 // A browser asks its user for a password, which is the token.
                 for how in ["Bearer realm=\"wellread\"", "Basic realm=\"wellread\""] {
@@ -194,11 +199,12 @@ pub async fn check(Extract(state): Extract<State>, request: Request, next: Next)
 pub async fn take_body(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     let options = &state.kb.config().serve;
     let most = options.max_body_bytes;
+    let path = request.uri().path().to_owned();
     let too_large = || {
         let error =
             Error::new(ErrorKind::TooLarge, format!("the request's body is over {most} bytes"))
                 .hint("send less at once, or raise serve.max_body_bytes");
-        failure(StatusCode::PAYLOAD_TOO_LARGE, &error)
+        refused(&path, StatusCode::PAYLOAD_TOO_LARGE, &error)
     };
     let said = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if said.and_then(|said| said.parse::<u64>().ok()).is_some_and(|said| said > most as u64) {
@@ -207,12 +213,13 @@ pub async fn take_body(Extract(state): Extract<State>, request: Request, next: N
     let (parts, body) = request.into_parts();
     let patience = Duration::from_secs(options.patience_secs.max(1));
     let broken = |status, what: &str| {
-        failure(status, &Error::new(ErrorKind::Usage, what).hint("send the request again"))
+        let error = Error::new(ErrorKind::Usage, what).hint("send the request again");
+        refused(&path, status, &error)
     };
     match tokio::time::timeout(patience, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
         Ok(Err(error)) if is_over_limit(&error) => too_large(),
-        Ok(Err(_)) => broken(StatusCode::BAD_REQUEST, "the request's body broke off"),
+        Ok(Err(_)) => broken(StatusCode::BAD_REQUEST, "the request's body was cut off"),
         Err(_) => broken(StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time"),
     }
 }

@@ -199,8 +199,8 @@ fn write(counts: &Counts, wanted: usize, queue: usize, caches: &[(&str, CacheUse
             let _ = writeln!(out, "wellread_{name}{{cache=\"{cache}\"}} {}", count(used));
         }
     };
-    of_caches("cache_hits_total", "What was wanted and in a cache.", |used| used.hits);
-    of_caches("cache_misses_total", "What was wanted and had to be made.", |used| used.misses);
+    of_caches("cache_hits_total", "Lookups served from a cache.", |used| used.hits);
+    of_caches("cache_misses_total", "Lookups that had to be computed.", |used| used.misses);
     out
 }
 

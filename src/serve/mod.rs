@@ -15,21 +15,30 @@ mod openai;
 mod page;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::api::{StatusShape, SyncShape};
 use crate::base::error::Result;
-use crate::base::{Cancel, Event};
-use crate::engine::KnowledgeBase;
+use crate::base::{Cancel, Event, Watch};
+use crate::engine::{KnowledgeBase, Question};
+use crate::retrieve::Retrieved;
 use guard::Guard;
-use metrics::Metrics;
+use metrics::{Metrics, Stage};
 
 /// Searches that are computed at the same time, for each processor.
 const SEARCHES_PER_CPU: usize = 2;
+
+/// Calls that look into the library at the same time, each on a thread and a connection of its own.
+const LOOKS: usize = 8;
+
+/// Calls that compute for long at the same time.
+const AT_LENGTH: usize = 2;
 
 /// No wait is longer, whatever is set.
 const DAY_SECS: u64 = 24 * 60 * 60;
@@ -53,7 +62,11 @@ pub struct Shared {
     /// Where events go that no single request waits for.
     pub(crate) events: Box<dyn Fn(Event) + Send + Sync>,
     /// Bounds how many calls compute at once.
-    pub(crate) computing: Arc<tokio::sync::Semaphore>,
+    pub(crate) computing: Arc<Semaphore>,
+    /// Bounds how many calls look into the library at once.
+    pub(crate) looking: Arc<Semaphore>,
+    /// Bounds how many calls compute for long at once.
+    pub(crate) at_length: Arc<Semaphore>,
 }
 
 /// [`Shared`], by every request.
@@ -84,8 +97,26 @@ impl Shared {
             sync: Mutex::new(sync),
             started_at: Timestamp::now(),
             events: Box::new(events),
-            computing: Arc::new(tokio::sync::Semaphore::new(cpus * SEARCHES_PER_CPU)),
+            computing: Arc::new(Semaphore::new(cpus * SEARCHES_PER_CPU)),
+            looking: Arc::new(Semaphore::new(LOOKS)),
+            at_length: Arc::new(Semaphore::new(AT_LENGTH)),
         })
+    }
+
+    /// A search, whose time is counted.
+    ///
+    /// # Errors
+    /// As [`KnowledgeBase::search`].
+    pub(crate) fn search(
+        &self,
+        question: &Question<'_>,
+        limit: usize,
+        watch: &Watch<'_>,
+    ) -> Result<Retrieved> {
+        let start = Instant::now();
+        let found = self.kb.search(question, limit, watch)?;
+        self.metrics.took(Stage::Search, start.elapsed());
+        Ok(found)
     }
 
     /// How the reading of sources goes.

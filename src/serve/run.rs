@@ -109,7 +109,7 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel, ready: impl FnOnce()) -
                 connections.spawn(accept(Door::Unix(socket), router, options.clone(), stopping));
             }
             Err(error) => (state.events)(Event::Status(format!(
-                "commands answer for themselves: {}",
+                "commands can't use this server: {}",
                 error.chain()
             ))),
         }
@@ -118,6 +118,7 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel, ready: impl FnOnce()) -
         while !stop.is_raised() {
             tokio::time::sleep(LOOK).await;
         }
+        state.stop.raise();
         let _ = done.send(true);
         let grace = Duration::from_secs(options.grace_secs.min(DAY_SECS));
         let ended = async { while connections.join_next().await.is_some() {} };
@@ -126,8 +127,7 @@ pub fn serve(state: &State, bound: Bound, stop: &Cancel, ready: impl FnOnce()) -
         }
         Ok(())
     });
-    // What still computes sees this, and the process does not wait for it.
-    state.stop.raise();
+    // What still computes has nobody left who listens, and the process does not wait for it.
     runtime.shutdown_timeout(Duration::from_secs(2));
     sync.join();
     outcome

@@ -106,13 +106,19 @@ fn read_all(state: &State, stop: &Cancel) -> Result<(usize, usize, Vec<String>)>
         return Ok((0, 0, Vec::new()));
     }
     let report = state.kb.read_sources(sources, &watch)?;
-    let failures =
+    let mut failures: Vec<String> =
         report.failed.iter().map(|(name, error)| format!("{name}: {}", error.chain())).collect();
     let count = |which: fn(&crate::library::Recorded) -> usize| {
         report.done.iter().map(|synced| which(&synced.recorded)).sum()
     };
-    if library.article_count()? > 0 {
-        state.kb.update_index(false, &watch)?;
+    let indexed = library
+        .article_count()
+        .and_then(|count| (count > 0).then(|| state.kb.update_index(false, &watch)).transpose());
+    // What was read is in the library all the same.
+    if let Err(error) = indexed
+        && !stop.is_raised()
+    {
+        failures.push(format!("the index: {}", error.chain()));
     }
     Ok((count(|recorded| recorded.added.len()), count(|recorded| recorded.changed.len()), failures))
 }

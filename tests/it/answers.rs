@@ -46,6 +46,34 @@ fn the_sample_feed_is_asked_and_the_second_time_nothing_is_embedded() {
     assert!(read(&hurried) < read(&answer) / 4 * 3, "{} {}", read(&hurried), read(&answer));
 }
 
+/// Whether the articles answer is told by the nearest chunk's cosine, also where it ranks no hits.
+#[test]
+fn what_words_alone_find_is_answered_from() {
+    const BY_WORDS: [&str; 2] = ["--set", "retrieval.fusion=bm25"];
+    let wellread = Wellread::new();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let search = [&["search", "-k", "100", "varnish"][..], &BY_WORDS].concat();
+    let hits = wellread.json(&search)["hits"].clone();
+    let hits = hits.as_array().unwrap();
+    assert!(!hits.is_empty());
+    for hit in hits {
+        let scores = &hit["scores"];
+        assert!(scores["sparse"].is_number() && scores["dense"].is_null(), "{hit:#}");
+    }
+
+    let question = "How long must the cramps stay on oak glued at eighteen degrees?";
+    let ran = wellread.run(&[&["--json", "ask", question][..], &BY_WORDS].concat());
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    is_valid("ask", &answer);
+    assert_eq!(answer["status"], "answered", "{answer:#}");
+    let sentences = answer["sentences"].as_array().unwrap();
+    assert!(!sentences.is_empty(), "{answer:#}");
+    for sentence in sentences {
+        assert!(!sentence["citations"].as_array().unwrap().is_empty(), "{answer:#}");
+    }
+}
+
 #[test]
 fn what_the_articles_do_not_say_is_declined() {
     let wellread = Wellread::new();
@@ -89,10 +117,36 @@ fn search_finds_sections_and_filters_inside_the_search() {
         titles(&["search", "--until", "2023-12-01", "glue"]),
         ["A boat for the long shed".to_owned()].into()
     );
-    assert!(titles(&["search", "--author", "Nobody", "glue"]).is_empty());
     assert_eq!(titles(&["search", "-k", "100", "--author", "Jorunn Aas", "glue"]).len(), 9);
-    let nothing = wellread.json(&["search", "--tag", "none", "glue"]);
-    is_valid("search", &nothing);
+    let late = ["search", "--since", "2030-01-01", "glue"];
+    is_valid("search", &wellread.json(&late));
+    assert!(titles(&late).is_empty());
+}
+
+#[test]
+fn a_filter_that_nothing_can_pass_is_an_error_that_names_what_is_near() {
+    let wellread = Wellread::new();
+    wellread.succeeds(&["add", &sample_feed()]);
+    for command in [&["search", "glue"][..], &["ask", "glue?"], &["cite", "Glue."], &["chat"]] {
+        let said = wellread.fails(
+            &[command, &["--author", "Jorun Aas"]].concat(),
+            "there is no author \"Jorun Aas\"",
+        );
+        assert!(said.contains("did you mean \"Jorunn Aas\"?"), "{said}");
+    }
+    wellread.fails(&["search", "--tag", "none", "glue"], "there is no tag \"none\"");
+    wellread.fails(&["search", "--title", " ", "glue"], "title is blank");
+    let day = "2025-05-01";
+    let never = ["search", "--since", day, "--until", day, "glue"];
+    wellread.fails(&never, "nothing can be both");
+    // What a new source has is known once it is read.
+    let tar = item(1, "Tar", "<p>Tar needs a warm day.</p>")
+        .replace("</item>", "<category>tarring</category></item>");
+    let new = wellread.file("new.xml", feed(&tar));
+    let found = wellread.json(&["search", "--source", &new, "--tag", "tarring", "tar"]);
+    assert_eq!(found["hits"][0]["title"], "Tar");
+    let wrong = ["search", "--source", &new, "--tag", "tarrin", "tar"];
+    assert!(wellread.fails(&wrong, "there is no tag").contains("tarring"));
 }
 
 #[test]

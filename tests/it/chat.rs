@@ -255,6 +255,28 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     }
 }
 
+#[test]
+fn ctrl_c_in_a_pager_is_meant_for_the_pager() {
+    // As `less` does, it goes on.
+    let pager = "trap '' INT; cat; echo The pager has begun.; read line < /dev/tty; echo It ends.";
+    let wellread = sample().env("PAGER", pager);
+    let mut terminal = Terminal::of(&wellread, "chat --quotes --color never");
+    terminal.shows("> ");
+    terminal.types("What did the hull weigh?\r");
+    terminal.shows("[1] ");
+    terminal.types("1\r");
+    terminal.shows("The pager has begun.");
+    for _ in 0..2 {
+        terminal.types("\x03");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    terminal.types("\r");
+    terminal.shows("It ends.");
+    terminal.shows("> ");
+    terminal.types("/quit\r");
+    assert_eq!(terminal.ends().code(), Some(0));
+}
+
 fn untimed(answer: Answer) -> Answer {
     Answer { timings: Timings::default(), ..answer }
 }

@@ -131,6 +131,7 @@ fn pages_are_whole_without_a_script() {
     for (path, status) in [
         ("/articles/0000000000000000", "404"),
         ("/articles/nothing", "404"),
+        ("/articles/%ff", "400"),
         ("/nothing", "404"),
         ("/assets/page.css", "404"),
         ("/?q=%ff&q=2", "400"),

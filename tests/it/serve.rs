@@ -44,6 +44,10 @@ fn every_route_says_what_the_commands_say() {
     assert_eq!(still(answer.clone()), still(printed));
     let given = json!({ "id": answer["id"], "verdict": "bad", "note": "no" });
     assert_eq!(served.post("/api/feedback", &given).json(), given);
+    let noted = |note: String| json!({ "id": answer["id"], "verdict": "bad", "note": note });
+    let longest = noted("漢".repeat(2000));
+    assert_eq!(served.post("/api/feedback", &longest).json(), longest);
+    served.post("/api/feedback", &noted("漢".repeat(2001))).is_error(400, "2000 characters");
     let unknown = json!({ "id": 99, "verdict": "good" });
     served.post("/api/feedback", &unknown).is_error(404, "99");
 
@@ -87,7 +91,7 @@ fn every_route_says_what_the_commands_say() {
     let articles = all["articles"].as_array().unwrap();
     let other = articles.iter().find(|one| one["id"] != id).unwrap()["id"].as_str().unwrap();
     let mixed = format!("/api/articles/{other}/text?document={document}");
-    served.get(&mixed).is_error(404, "is of another article");
+    served.get(&mixed).is_error(404, "does not belong to article");
 
     let sources = served.json("/api/sources");
     is_valid("sources", &sources);
@@ -157,8 +161,12 @@ fn what_can_not_be_understood_is_refused_with_what_can() {
     served.get("/api/search?q=a&since=soon").is_error(400, "2025-03-04");
     served.get("/api/search?q=a&author=Jorun+Aas").is_error(400, "Jorunn Aas");
     served.get("/api/search?q=a&source=nobody").is_error(400, "no source");
+    served.get("/api/search?q=a&title=+").is_error(400, "title");
     served.get("/api/articles?tag=bendin").is_error(400, "bending");
     served.get("/api/articles/00").is_error(404, "16 hexadecimal digits");
+    for path in ["/api/articles/%ff", "/api/articles/%ff/text", "/v1/models/%ff"] {
+        is_refused(path, &served.get(path), 400, "can't be read");
+    }
     served.get("/api/articles/0000000000000000").is_error(404, "no article");
     served.get("/api/nothing").is_error(404, "openapi");
     served.get("/api/ask").is_error(405, "GET");
@@ -176,7 +184,10 @@ fn what_can_not_be_understood_is_refused_with_what_can() {
     let large = vec![b' '; (1 << 20) + 1];
     post(&large).is_error(413, "1048576 bytes");
     let said = [("Content-Length", "99999999")];
-    served.request("POST /api/ask", &said, b"{}").is_error(413, "1048576 bytes");
+    for path in ["/api/ask", "/v1/chat/completions"] {
+        let answered = served.request(&format!("POST {path}"), &said, b"{}");
+        is_refused(path, &answered, 413, "1048576 bytes");
+    }
     let mut chunked = format!("{:x}\r\n", large.len()).into_bytes();
     chunked.extend_from_slice(&large);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
@@ -210,7 +221,7 @@ fn foreign_pages_and_names_are_refused() {
         for path in ["/health", "/api/sources", "/", "/v1/models", "/mcp"] {
             let answered = served.request(&format!("GET {path}"), &headers, b"");
             if status == 403 {
-                answered.is_error(403, "ask from this machine");
+                is_refused(path, &answered, 403, "ask from this machine");
             } else if path.starts_with("/api") || path == "/health" {
                 assert_eq!(answered.status, 200, "{path} {headers:?}");
             } else if path == "/mcp" && headers.iter().any(|(name, _)| *name == "Origin") {
@@ -238,10 +249,11 @@ fn another_address_needs_a_token_and_the_token_opens_all() {
     let served = Served::start(&wellread, &["--set", &setting]);
     for path in ["/", "/api/sources", "/health", "/metrics", "/v1/models", "/mcp"] {
         let answered = served.get(path);
-        answered.is_error(401, "Authorization");
+        is_refused(path, &answered, 401, "Authorization");
         assert!(answered.head.contains("www-authenticate: bearer"), "{}", answered.head);
         let wrong = [("Authorization", "Bearer a-token-of-many-characterS")];
-        served.request(&format!("GET {path}"), &wrong, b"").is_error(401, "token");
+        let answered = served.request(&format!("GET {path}"), &wrong, b"");
+        is_refused(path, &answered, 401, "token");
     }
     let right = format!("Bearer {TOKEN}");
     let headers = [("Authorization", right.as_str()), ("Host", "books.example")];
@@ -281,6 +293,25 @@ fn a_flood_of_searches_is_answered_and_one_of_questions_is_queued_or_refused() {
     assert!(metrics.contains("wellread_answers_refused_total 1\n"), "{metrics}");
 }
 
+/// What takes long keeps nobody else waiting.
+#[test]
+fn drafts_are_checked_while_others_search_and_look() {
+    let wellread = with_sample();
+    let served = Served::start(&wellread, &[]);
+    let sentence = |n: usize| format!("The boat number {n} was planked with larch in the spring. ");
+    let draft = json!({ "text": (0..400).map(sentence).collect::<String>() }).to_string();
+    let drafts: Vec<_> =
+        (0..16).map(|_| served.send("POST /api/cite", &[], draft.as_bytes())).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    served.json("/api/search?q=glue&limit=2");
+    served.json("/api/status");
+    served.json("/api/articles");
+    assert_eq!(served.get("/articles").status, 200);
+    let metrics = served.get("/metrics").body;
+    assert!(!metrics.contains("route=\"/api/cite\""), "a draft was checked before: {metrics}");
+    drop(drafts);
+}
+
 #[test]
 fn who_says_or_reads_nothing_is_given_up() {
     let wellread = with_sample();
@@ -294,11 +325,29 @@ fn who_says_or_reads_nothing_is_given_up() {
     assert!(!String::from_utf8_lossy(&rest).contains("200"), "it was answered");
     // A body that never comes.
     let said = [("Content-Length", "1000")];
-    let stream = served.send("POST /api/ask", &said, b"{");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let start = Instant::now();
-    Answered::read(stream).is_error(408, "");
-    assert!(start.elapsed() < Duration::from_secs(20));
+    for path in ["/api/ask", "/v1/chat/completions"] {
+        let stream = served.send(&format!("POST {path}"), &said, b"{");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let start = Instant::now();
+        is_refused(path, &Answered::read(stream), 408, "in time");
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+}
+
+/// Panics unless it is an error of a status, of the shape that clients of a path know, that holds
+/// `said`.
+#[track_caller]
+fn is_refused(path: &str, answered: &Answered, status: u16, said: &str) {
+    if !path.starts_with("/v1/") {
+        answered.is_error(status, said);
+        return;
+    }
+    assert_eq!(answered.status, status, "{}", answered.body);
+    let error = &answered.json()["error"];
+    assert_eq!(error["type"], "invalid_request_error", "{error}");
+    let code = if status == 401 { Value::from("invalid_api_key") } else { Value::Null };
+    assert_eq!(error["code"], code, "{error}");
+    assert!(error["message"].as_str().unwrap().contains(said), "{error}");
 }
 
 #[test]
@@ -310,8 +359,15 @@ fn told_to_stop_it_ends_what_is_being_said() {
     let body = json!({ "question": QUESTION }).to_string();
     let accept = [("Accept", "text/event-stream")];
     let stream = served.send("POST /api/ask", &accept, body.as_bytes());
+    let mut late = TcpStream::connect(&served.address).unwrap();
+    late.write_all(b"GET /health HTTP/1.1\r\nConnection: close\r\n").unwrap();
     served.wait_for_wanted(1);
-    assert_eq!(served.stop(), Some(0));
+    signal(&served.child, "TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    // Whose request had begun is answered, too.
+    late.write_all(format!("Host: {}\r\n\r\n", served.address).as_bytes()).unwrap();
+    assert_eq!(Answered::read(late).json()["status"], "stopping");
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
     let events = Answered::read(stream).events();
     assert_eq!(events.last().unwrap().0, "done");
     assert!(!socket.exists());
@@ -347,6 +403,11 @@ fn a_server_without_articles_says_so_and_sees_what_another_process_adds() {
     let search = "/api/search?q=glue";
     served.get(search).is_error(404, "there are no articles yet");
     served.post("/api/ask", &json!({ "question": "a?" })).is_error(404, "add a source");
+    let completed = served.post("/v1/chat/completions", &completion(&[("user", "a?")]));
+    assert_eq!(
+        (completed.status, &completed.json()["error"]["code"]),
+        (404, &"no_articles".into())
+    );
     served.get("/api/articles").is_error(404, "there are no articles yet");
     assert_eq!(served.json("/api/sources"), json!({ "sources": [] }));
     assert_eq!(served.json("/api/status")["articles"], 0);
@@ -368,8 +429,43 @@ fn a_server_without_articles_says_so_and_sees_what_another_process_adds() {
 fn a_model_that_is_missing_is_said_and_searches_go_on() {
     let wellread = with_sample();
     let served = Served::start(&wellread, &["--set", "models.generator=./none.gguf"]);
-    served.post("/api/ask", &json!({ "question": QUESTION })).is_error(404, "none.gguf");
+    served.post("/api/ask", &json!({ "question": QUESTION })).is_error(503, "none.gguf");
+    let completed = served.post("/v1/chat/completions", &completion(&[("user", QUESTION)]));
+    let error = &completed.json()["error"];
+    assert_eq!((completed.status, &error["code"]), (503, &Value::Null), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("none.gguf"), "{error}");
     assert_eq!(served.json("/api/search?q=glue&limit=1")["hits"].as_array().unwrap().len(), 1);
+}
+
+/// A chat request with these messages, each with its role.
+fn completion(messages: &[(&str, &str)]) -> Value {
+    let messages: Vec<Value> = messages
+        .iter()
+        .map(|(role, content)| json!({ "role": role, "content": content }))
+        .collect();
+    json!({ "model": "wellread", "messages": messages })
+}
+
+#[test]
+fn follow_ups_keep_their_subject_where_only_what_was_asked_is_sent() {
+    let wellread = with_sample();
+    // No answer waits for the LLM.
+    let served = Served::start(&wellread, &["--set", "answer.min_confidence=0.99"]);
+    let asked = ["How long must the cramps stay on oak?", "And on softwood?", "And on plywood?"];
+    let meant = "How long must the cramps stay on plywood?";
+    let turns = [json!({ "question": asked[0] }), json!({ "question": asked[1] })];
+    let body = json!({ "question": asked[2], "quotes": true, "turns": turns });
+    assert_eq!(served.post("/api/ask", &body).json()["standalone"], meant);
+    let said = "Ten hours. [1](https://example.org)";
+    let body = completion(&[
+        ("user", asked[0]),
+        ("assistant", said),
+        ("user", asked[1]),
+        ("assistant", said),
+        ("user", asked[2]),
+    ]);
+    let completed = served.post("/v1/chat/completions", &body).json();
+    assert_eq!(completed["wellread"]["standalone"], meant, "{completed}");
 }
 
 #[test]
@@ -498,6 +594,17 @@ fn sources_are_read_again_and_what_fails_is_told() {
     let question = Question { text: "fish glue", filter: &filter, sources: &[] };
     let found = state.kb.search(&question, 5, &watch).unwrap();
     assert_eq!(found.hits[0].article.title, "More");
+
+    // What was read is told, too, where it can't be indexed.
+    let mut config = Config::default();
+    config.models.embedder = "none-such".to_owned();
+    let places = Places { data: wellread.data(), cache: models_cache() };
+    let state = Shared::new(KnowledgeBase::new(config, places));
+    wellread.file("feed.xml", feed(&item(3, "Still more", "<p>Bone glue is made of bones.</p>")));
+    syncing::read(&state, &Cancel::default());
+    let status = state.sync_status();
+    assert_eq!((status.added, status.failures.len()), (1, 2), "{status:?}");
+    assert!(status.failures[1].contains("the index: no model is called"), "{status:?}");
 }
 
 /// schemathesis makes requests from the description, good ones and bad ones, and holds each answer

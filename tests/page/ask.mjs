@@ -93,6 +93,27 @@ await on('a phone shows the article over the page, and goes back', { width: 390,
   }
 });
 
+await on('an article stays open while the window changes its width, and is closed once', { width: 390, height: 844 }, async (page) => {
+  const turn = await ask(page, hours);
+  await turn.locator('a.cite').first().click();
+  const pane = page.locator('dialog.pane[open]');
+  await pane.locator('#cited').waitFor();
+  for (const [width, isOver] of [[1440, false], [390, true]]) {
+    await page.setViewportSize({ width, height: 844 });
+    await page.waitForFunction((wanted) => document.querySelector('dialog.pane').matches(':modal') === wanted, isOver);
+    // What was to be heard of its closing has been.
+    await page.waitForTimeout(200);
+    assert.ok(await pane.locator('#cited').isVisible());
+    assert.equal(await page.locator('body.beside').count(), isOver ? 0 : 1);
+    assert.equal(await turn.locator('a.cite.current').count(), 1);
+  }
+  await page.goBack();
+  await pane.waitFor({ state: 'hidden' });
+  await page.waitForTimeout(200);
+  assert.equal(await page.evaluate(() => history.state), null);
+  assert.equal(await page.locator('.turn').count(), 1);
+});
+
 await on('a conversation is kept, sent along, and begun anew', {}, async (page) => {
   await ask(page, hours);
   const request = page.waitForRequest((one) => one.url().endsWith('/api/ask'));
@@ -121,6 +142,38 @@ await on('a verdict and its note are kept', {}, async (page) => {
   assert.equal(sent.verdict, 'bad');
   assert.equal(sent.note, 'it is the wrong boat');
   await turn.getByText('Kept with your note.').waitFor();
+});
+
+await on('a verdict that is not kept says why', { tolerate: /status of 404/ }, async (page) => {
+  const turn = await ask(page, hours);
+  await turn.getByRole('button', { name: 'Good' }).click();
+  const note = turn.locator('.note input');
+  await note.fill('🙂'.repeat(2001));
+  assert.ok(!await note.evaluate((input) => input.validity.valid));
+  await note.fill('🙂'.repeat(2000));
+  assert.ok(await note.evaluate((input) => input.validity.valid));
+  await page.route('**/api/feedback', (route) => route.fulfill({
+    status: 404, headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ error: { kind: 'not_found', message: 'there is no kept answer 7', steps: [] } }),
+  }));
+  await turn.getByRole('button', { name: 'Keep note' }).click();
+  await turn.getByText('there is no kept answer 7').waitFor();
+  assert.equal(await note.count(), 1);
+});
+
+await on('what is left out is counted on, and keeps the focus', {}, async (page) => {
+  const seen = await page.evaluate(() => {
+    const turn = new Turn('Why?', 99);
+    document.getElementById('thread').append(turn.box);
+    turn.dropped({ text: 'One.', why: { reason: 'repeated' } });
+    const summary = turn.rest.querySelector('summary');
+    summary.focus();
+    turn.rest.querySelector('details').open = true;
+    turn.dropped({ text: 'Two.', why: { reason: 'repeated' } });
+    const { textContent, parentElement } = summary;
+    return [document.activeElement === summary, parentElement.open, textContent, turn.rest.querySelectorAll('li').length];
+  });
+  assert.deepEqual(seen, [true, true, '2 sentences were left out', 2]);
 });
 
 await on('the LLM answers in sentences that are cited, and can be stopped', {}, async (page) => {

@@ -21,6 +21,9 @@ pub use llm::Rewriting;
 /// The longest question that is made of several, in bytes.
 const LONGEST: usize = 400;
 
+/// Earlier turns that a turn is read with.
+const BEFORE: usize = 16;
+
 /// A question of a conversation that was answered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
@@ -92,6 +95,20 @@ pub struct Standalone {
     pub text: String,
     /// Whether it says all that was meant, as far as rules can tell.
     pub is_whole: bool,
+}
+
+/// Turns of a conversation in their order. Where it isn't known what one was searched for, that is
+/// what it means after those before it.
+pub fn each_alone(turns: Vec<Turn>) -> Vec<Turn> {
+    let mut known: Vec<Turn> = Vec::with_capacity(turns.len());
+    for mut turn in turns {
+        if turn.standalone.is_none() {
+            let before = &known[known.len().saturating_sub(BEFORE)..];
+            turn.standalone = standalone(&turn.question, before).map(|found| found.text);
+        }
+        known.push(turn);
+    }
+    known
 }
 
 /// What a question means after these turns; `None` if it is to be taken as it is.

@@ -199,6 +199,21 @@ fn a_return_finds_the_earlier_turn() {
 }
 
 #[test]
+fn follow_ups_that_say_only_what_was_asked_keep_their_subject() {
+    let asked = ["How long must the cramps stay on oak?", "And on softwood?", "Why?"];
+    let turns = each_alone(asked.map(|question| turn(question, "")).into());
+    let meant: Vec<Option<&str>> = turns.iter().map(|turn| turn.standalone.as_deref()).collect();
+    let softwood = "How long must the cramps stay on softwood?";
+    let why = "How long must the cramps stay on softwood, and why?";
+    assert_eq!(meant, [None, Some(softwood), Some(why)]);
+    let found = standalone("And on plywood?", &turns[..2]).unwrap();
+    assert_eq!(found.text, "How long must the cramps stay on plywood?");
+    // What is known stays.
+    let known = Turn { standalone: Some("How heavy is softwood?".into()), ..turns[1].clone() };
+    assert_eq!(each_alone(vec![turns[0].clone(), known.clone()])[1], known);
+}
+
+#[test]
 fn a_new_subject_is_taken_as_it_is() {
     becomes(
         "What did the hull weigh?",

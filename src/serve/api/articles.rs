@@ -1,5 +1,6 @@
 //! `/api/articles`: a list, one as wellread understands it, and the text that ranges point into.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State as Extract};
 use axum::response::Response;
 
@@ -8,7 +9,7 @@ use crate::api::{ArticleShape, SectionShape, TextShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, DocumentId};
 use crate::serve::State;
-use crate::serve::asking::blocking;
+use crate::serve::asking::looking;
 
 /// Articles of a page where nothing else is said, and at the most.
 const PAGE: usize = 50;
@@ -30,7 +31,7 @@ pub(super) async fn list(
             Error::new(ErrorKind::Usage, format!("limit is {limit}; it can be 1 to {MAX_PAGE}"));
         return Err(Failure(error));
     }
-    let page = blocking(&state, move |kb, _| {
+    let page = looking(&state, move |kb, _| {
         let library = kb.filled_library()?;
         library.articles_page(&words.understood(&library)?, offset, limit)
     })
@@ -40,12 +41,12 @@ pub(super) async fn list(
 
 pub(super) async fn one(
     Extract(state): Extract<State>,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let id = article_id(&id)?;
+    let id = article_id(path)?;
     Query::of(query.as_deref(), &[])?;
-    let response = blocking(&state, move |kb, _| {
+    let response = looking(&state, move |kb, _| {
         let none = || Error::new(ErrorKind::NotFound, format!("there is no article {id}"));
         let library = kb.filled_library()?;
         let article = library.article(&id)?.ok_or_else(none)?;
@@ -67,10 +68,10 @@ pub(super) async fn one(
 
 pub(super) async fn text(
     Extract(state): Extract<State>,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let id = article_id(&id)?;
+    let id = article_id(path)?;
     let query = Query::of(query.as_deref(), &["revision", "document"])?;
     let revision: Option<u32> = query.number("revision")?;
     let no_document = || Error::new(ErrorKind::Usage, "document must be 32 hexadecimal digits");
@@ -78,7 +79,7 @@ pub(super) async fn text(
     let document =
         document.map(|name| DocumentId::read(&name).ok_or_else(no_document)).transpose()?;
     let text =
-        blocking(&state, move |kb, watch| kb.article_text(&id, revision, document.as_ref(), watch))
+        looking(&state, move |kb, watch| kb.article_text(&id, revision, document.as_ref(), watch))
             .await?;
     Ok(json(&TextShape::new(
         &text.article,
@@ -90,8 +91,11 @@ pub(super) async fn text(
 }
 
 /// An article's id as a path names it.
-fn article_id(text: &str) -> Result<ArticleId> {
-    ArticleId::read(text).ok_or_else(|| {
+fn article_id(path: Result<Path<String>, PathRejection>) -> Result<ArticleId> {
+    let Path(text) = path.map_err(|rejection| {
+        Error::new(ErrorKind::Usage, "the address can't be read").caused_by(rejection)
+    })?;
+    ArticleId::read(&text).ok_or_else(|| {
         let text: String = text.chars().take(80).collect();
         Error::new(ErrorKind::NotFound, format!("\"{text}\" is no article's id"))
             .hint("ids are 16 hexadecimal digits; the list of articles has them")

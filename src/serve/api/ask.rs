@@ -22,7 +22,7 @@ use crate::api::{
 use crate::base::error::{Error, Result};
 use crate::retrieve::check_question;
 use crate::serve::State;
-use crate::serve::asking::{self, Asking, Told, blocking, kept};
+use crate::serve::asking::{self, Asking, Told, kept, looking};
 
 /// How often something is sent while nothing is said, so that nobody between takes the connection
 /// for dead.
@@ -48,7 +48,7 @@ pub(super) async fn ask(
     Json(wanted): Json<Wanted>,
 ) -> Result<Response, Failure> {
     let question = check_question(&wanted.question)?.to_owned();
-    let filter = blocking(&state, move |kb, _| understood(kb, &wanted.filter)).await?;
+    let filter = looking(&state, move |kb, _| understood(kb, &wanted.filter)).await?;
     let options = &state.kb.config().serve;
     let asked = asking::Wanted {
         question: question.clone(),

@@ -51,7 +51,7 @@ async fn unknown(uri: Uri) -> Failure {
 
 async fn not_allowed(method: Method, uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    let error = Error::new(ErrorKind::Usage, format!("{path} is not for {method}"))
+    let error = Error::new(ErrorKind::Usage, format!("{path} does not accept {method}"))
         .hint("/api/openapi.json describes what there is");
     failure(StatusCode::METHOD_NOT_ALLOWED, &error)
 }
@@ -126,7 +126,7 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
 
     async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let broken = Error::new(ErrorKind::Usage, "the request's body broke off");
+            let broken = Error::new(ErrorKind::Usage, "the request's body was cut off");
             Failure(broken.caused_by(rejection))
         })?;
         parsed(&bytes).map(Json).map_err(Failure)
@@ -182,7 +182,7 @@ impl Query {
         let Some(text) = self.one(name)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
             let text: String = text.chars().take(40).collect();
-            Error::new(ErrorKind::Usage, format!("{name} is \"{text}\", which is no such number"))
+            Error::new(ErrorKind::Usage, format!("{name} is \"{text}\", which is not valid"))
         })
     }
 }

@@ -15,6 +15,7 @@ use utoipa::openapi::{
     ResponseBuilder, Schema, SecurityRequirement,
 };
 
+use super::rest::MAX_NOTE;
 use super::search::MAX_LIMIT;
 use super::{Failure, json};
 use crate::api::schemas::SCHEMAS;
@@ -69,7 +70,7 @@ fn routes() -> Vec<Route> {
     };
     let mut search = vec![
         parameter("q", "What to look for", question()).required(Required::True),
-        parameter("limit", "Hits at the most", number(1, MAX_LIMIT)),
+        parameter("limit", "Maximum number of hits", number(1, MAX_LIMIT)),
     ];
     search.extend(filter());
     let mut articles = filter();
@@ -243,7 +244,7 @@ fn requests() -> Value {
             "properties": {
                 "id": { "type": "integer", "format": "int64", "description": "The answer's number" },
                 "verdict": { "enum": ["good", "bad"] },
-                "note": { "type": ["string", "null"], "maxLength": 1024 }
+                "note": { "type": ["string", "null"], "maxLength": MAX_NOTE }
             }
         }
     })

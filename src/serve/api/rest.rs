@@ -12,17 +12,17 @@ use crate::api::{ClaimsShape, FilterWords, SourcesShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::library::Verdict;
 use crate::serve::State;
-use crate::serve::asking::blocking;
+use crate::serve::asking::{at_length, looking};
 
-/// Bytes of a note at the most.
-const MAX_NOTE: usize = 4096;
+/// Characters of a note at the most.
+pub(super) const MAX_NOTE: usize = 2000;
 
 pub(super) async fn sources(
     Extract(state): Extract<State>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     Query::of(query.as_deref(), &[])?;
-    let sources = blocking(&state, |kb, _| match kb.existing_library()? {
+    let sources = looking(&state, |kb, _| match kb.existing_library()? {
         Some(library) => library.sources(),
         None => Ok(Vec::new()),
     })
@@ -36,7 +36,7 @@ pub(super) async fn status(
 ) -> Result<Response, Failure> {
     Query::of(query.as_deref(), &[])?;
     let shared = State::clone(&state);
-    let status = blocking(&state, move |_, _| shared.status()).await?;
+    let status = looking(&state, move |_, _| shared.status()).await?;
     Ok(json(&status))
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn cite(
     Json(draft): Json<Draft>,
 ) -> Result<Response, Failure> {
     let Draft { text, filter } = draft;
-    let response = blocking(&state, move |kb, watch| {
+    let response = at_length(&state, move |kb, watch| {
         let filter = understood(kb, &filter)?;
         let claims = kb.check_claims(&text, &filter, watch)?;
         Ok(json(&ClaimsShape::new(&text, &claims)))
@@ -85,16 +85,17 @@ pub(super) async fn feedback(
     Json(given): Json<Given>,
 ) -> Result<Response, Failure> {
     let Given { id, verdict, note } = given;
-    if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE) {
-        let error = Error::new(ErrorKind::TooLong, format!("the note is over {MAX_NOTE} bytes"));
-        return Err(Failure(error));
+    if note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE) {
+        let error =
+            Error::new(ErrorKind::TooLong, format!("the note is over {MAX_NOTE} characters"));
+        return Err(Failure(error.hint("shorten it")));
     }
     let verdict = match verdict {
         Thought::Good => Verdict::Good,
         Thought::Bad => Verdict::Bad,
     };
     let shape = value!({ "id": id, "verdict": verdict.as_str(), "note": &note });
-    blocking(&state, move |kb, _| {
+    looking(&state, move |kb, _| {
         let none = || {
             Error::new(ErrorKind::NotFound, format!("there is no kept answer {id}"))
                 .hint("each answer says its id; the last ones are kept (answer.history)")

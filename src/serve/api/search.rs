@@ -1,7 +1,5 @@
 //! `/api/search`.
 
-use std::time::Instant;
-
 use axum::extract::{RawQuery, State as Extract};
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,7 +11,6 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::{KnowledgeBase, Question};
 use crate::retrieve::check_question;
 use crate::serve::asking::blocking;
-use crate::serve::metrics::Stage;
 use crate::serve::{State, api};
 
 /// The most hits that can be asked for.
@@ -64,15 +61,12 @@ async fn found(state: &State, wanted: Wanted) -> Result<Response, Failure> {
         return Err(Failure(error));
     }
     let query = check_question(&wanted.query)?.to_owned();
-    let start = Instant::now();
-    let asked = query.clone();
+    let (asked, shared) = (query.clone(), State::clone(state));
     let found = blocking(state, move |kb, watch| {
         let filter = understood(kb, &wanted.filter)?;
-        let question = Question { text: &asked, filter: &filter, sources: &[] };
-        kb.search(&question, limit, watch)
+        shared.search(&Question { text: &asked, filter: &filter, sources: &[] }, limit, watch)
     })
     .await?;
-    state.metrics.took(Stage::Search, start.elapsed());
     Ok(json(&SearchShape::new(&query, &found)))
 }
 

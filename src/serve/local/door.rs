@@ -18,7 +18,6 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{Cancel, Event, Watch};
 use crate::engine::Question;
 use crate::serve::api::{Json, failure};
-use crate::serve::metrics::Stage;
 use crate::serve::{Shared, State, asking};
 use crate::source::fetch::Source;
 
@@ -73,12 +72,9 @@ async fn search(Extract(state): Extract<State>, Json(handed): Json<Handed>) -> R
     let permit = asking::computing(&state).await.ok();
     telling(state, move |shared, watch, _| {
         let _permit = permit;
-        let start = std::time::Instant::now();
         let sources = sources(&handed)?;
         let question = Question { text: &handed.text, filter: &handed.filter, sources: &sources };
-        let found = shared.kb.search(&question, handed.limit, watch)?;
-        shared.metrics.took(Stage::Search, start.elapsed());
-        Ok(Line::Found(Found::new(found)))
+        Ok(Line::Found(Found::new(shared.search(&question, handed.limit, watch)?)))
     })
 }
 

@@ -39,7 +39,7 @@ pub struct Handed {
     pub filter: Filter,
     /// Sources that are read first if they are new, by their names.
     pub sources: Vec<String>,
-    /// Hits at the most, of a search.
+    /// Maximum number of hits, of a search.
     pub limit: usize,
     /// Whether no LLM is asked.
     pub quotes_only: bool,

@@ -16,7 +16,7 @@ use crate::api::{AnswerShape, FilterWords};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::Question;
 use crate::retrieve::{Passage, check_question};
-use crate::serve::asking::{self, Asking, Told, blocking, kept};
+use crate::serve::asking::{self, Asking, Told, blocking, kept, looking};
 use crate::serve::{DAY_SECS, State};
 
 /// How often it is told that the work goes on, where nothing else is.
@@ -48,7 +48,7 @@ pub(super) async fn ask(
 ) -> Result<CallToolResult> {
     let (Ask { question, quotes }, words): (Ask, FilterWords) = with_filter(arguments)?;
     let question = check_question(&question)?.to_owned();
-    let filter = blocking(state, move |kb, _| understood(kb, &words)).await?;
+    let filter = looking(state, move |kb, _| understood(kb, &words)).await?;
     let options = &state.kb.config().serve;
     let wanted = asking::Wanted {
         question: question.clone(),
@@ -84,7 +84,7 @@ pub(super) async fn ask(
                 .hint("ask again: what is being built or loaded may be there by then")),
             };
             let (answer, what) = if sentences.is_empty() {
-                let what = "the LLM had not answered, and the articles' own sentences stand for it";
+                let what = "the LLM had not answered, so these are the articles' own sentences";
                 (answer, what)
             } else {
                 let answer = answer.with_checked(passages, sentences, dropped);

@@ -6,15 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::arguments::{alone, bounded, understood, with_filter};
 use super::{resources, tools};
 use crate::api::markdown::ARTICLES;
-use crate::api::{ClaimsShape, FetchedShape, FoundShape, json};
-use crate::api::{FilterWords, step_in_words};
+use crate::api::{ClaimsShape, FetchedShape, FilterWords, FoundShape, error_in_words, json};
 use crate::base::ArticleId;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::Question;
 use crate::library::ArticlesPage;
 use crate::retrieve::check_question;
 use crate::serve::State;
-use crate::serve::asking::blocking;
+use crate::serve::asking::{at_length, blocking, looking};
 
 /// A result as structured content, and the same as the one text.
 pub(super) fn structured(shape: &impl Serialize) -> Result<CallToolResult> {
@@ -48,18 +47,7 @@ pub(super) fn linked<'a>(
 
 /// An error as the caller reads it: what is wrong, and what to do next.
 pub(super) fn failed(error: &Error) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(in_words(error))])
-}
-
-/// An error with its steps.
-pub(super) fn in_words(error: &Error) -> String {
-    let mut text = error.chain();
-    let steps: Vec<_> = error.steps().iter().map(step_in_words).collect();
-    if !steps.is_empty() {
-        text.push_str("; ");
-        text.push_str(&steps.join("; or "));
-    }
-    text
+    CallToolResult::error(vec![ContentBlock::text(error_in_words(error))])
 }
 
 #[derive(Deserialize)]
@@ -72,10 +60,12 @@ struct Search {
 pub(super) async fn search(state: &State, arguments: JsonObject) -> Result<CallToolResult> {
     let (Search { query, limit }, words): (Search, FilterWords) = with_filter(arguments)?;
     let limit = bounded("limit", limit, tools::HITS)?;
+    let shared = State::clone(state);
     blocking(state, move |kb, watch| {
         let text = check_question(&query)?;
         let filter = understood(kb, &words)?;
-        let found = kb.search(&Question { text, filter: &filter, sources: &[] }, limit, watch)?;
+        let question = Question { text, filter: &filter, sources: &[] };
+        let found = shared.search(&question, limit, watch)?;
         structured(&FoundShape::new(text, &found))
     })
     .await
@@ -94,7 +84,7 @@ pub(super) async fn fetch(state: &State, arguments: JsonObject) -> Result<CallTo
         return Err(Error::new(ErrorKind::NotFound, format!("\"{id}\" is no article's id"))
             .hint("search and list_articles give ids, of 16 hexadecimal digits"));
     };
-    blocking(state, move |kb, watch| {
+    looking(state, move |kb, watch| {
         let text = kb.article_text(&id, None, None, watch).map_err(|error| {
             error.hint("search and list_articles give the ids of the articles that there are")
         })?;
@@ -111,7 +101,7 @@ struct Draft {
 
 pub(super) async fn check_claims(state: &State, arguments: JsonObject) -> Result<CallToolResult> {
     let (Draft { text }, words): (Draft, FilterWords) = with_filter(arguments)?;
-    blocking(state, move |kb, watch| {
+    at_length(state, move |kb, watch| {
         let filter = understood(kb, &words)?;
         let claims = kb.check_claims(&text, &filter, watch)?;
         let result = structured(&ClaimsShape::new(&text, &claims))?;
@@ -138,7 +128,7 @@ struct List {
 pub(super) async fn list_articles(state: &State, arguments: JsonObject) -> Result<CallToolResult> {
     let (List { limit, offset }, words): (List, FilterWords) = with_filter(arguments)?;
     let limit = bounded("limit", limit, tools::PAGE)?;
-    blocking(state, move |kb, _| {
+    looking(state, move |kb, _| {
         let filter = understood(kb, &words)?;
         let page = match kb.existing_library()? {
             Some(library) => library.articles_page(&filter, offset, limit)?,
@@ -156,5 +146,5 @@ struct Nothing {}
 pub(super) async fn status(state: &State, arguments: JsonObject) -> Result<CallToolResult> {
     let Nothing {} = alone(arguments)?;
     let shared = State::clone(state);
-    blocking(state, move |_, _| structured(&shared.status()?)).await
+    looking(state, move |_, _| structured(&shared.status()?)).await
 }

@@ -7,14 +7,13 @@ use rmcp::model::{
 };
 use serde_json::json;
 
-use super::calls::in_words;
-use crate::api::FetchedShape;
 use crate::api::markdown::ARTICLES;
+use crate::api::{FetchedShape, error_in_words};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::{ArticleId, Filter};
 use crate::library::{ArticleInfo, ArticlesPage};
 use crate::serve::State;
-use crate::serve::asking::blocking;
+use crate::serve::asking::looking;
 
 /// What an article's text is: nothing in it is to be laid out, as images and links would be.
 pub(super) const TYPE: &str = "text/plain";
@@ -47,7 +46,7 @@ pub(super) async fn list(
             .parse()
             .map_err(|_| ErrorData::invalid_params("the cursor is none of this list", None))?,
     };
-    let page = blocking(state, move |kb, _| match kb.existing_library()? {
+    let page = looking(state, move |kb, _| match kb.existing_library()? {
         Some(library) => library.articles_page(&Filter::default(), start, PAGE),
         None => Ok(ArticlesPage::default()),
     })
@@ -82,7 +81,7 @@ pub(super) async fn read(state: &State, uri: String) -> Result<ReadResourceResul
         return Err(unknown());
     }
     let id = article_id(&uri).ok_or_else(unknown)?;
-    let read = blocking(state, move |kb, watch| {
+    let read = looking(state, move |kb, watch| {
         let text = kb.article_text(&id, None, None, watch)?;
         let modified = text.article.meta.id.clone();
         let library = kb.filled_library()?;
@@ -106,7 +105,7 @@ pub(super) async fn read(state: &State, uri: String) -> Result<ReadResourceResul
 }
 
 fn internal(error: &Error) -> ErrorData {
-    ErrorData::internal_error(in_words(error), None)
+    ErrorData::internal_error(error_in_words(error), None)
 }
 
 #[cfg(test)]

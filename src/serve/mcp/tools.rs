@@ -172,7 +172,7 @@ fn object(schema: &str) -> JsonObject {
 fn partial(mut answer: JsonObject) -> JsonObject {
     let note = json!({
         "type": ["string", "null"],
-        "description": "what is partial of it"
+        "description": "how it is partial"
     });
     let whole = json!({
         "type": "boolean",

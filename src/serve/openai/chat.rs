@@ -275,7 +275,7 @@ impl Streamed {
                 self.is_over = true;
             }
             None => {
-                let error = Error::new(ErrorKind::Bug, "the answer ended without an end");
+                let error = Error::new(ErrorKind::Bug, "the answer ended prematurely");
                 self.ready.push_back(failed(error));
                 self.is_over = true;
             }

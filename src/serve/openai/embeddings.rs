@@ -15,7 +15,7 @@ use crate::base::error::Result as Outcome;
 use crate::infer::Purpose;
 use crate::serve::State;
 use crate::serve::api::json;
-use crate::serve::asking::blocking;
+use crate::serve::asking::at_length;
 
 /// Texts of one request at the most.
 const TEXTS: usize = 2048;
@@ -157,7 +157,7 @@ async fn vectors(
     dimensions: Option<usize>,
     purpose: Purpose,
 ) -> Outcome<Embedded> {
-    blocking(state, move |kb, watch| {
+    at_length(state, move |kb, watch| {
         let embedder = kb.embedder(watch)?;
         if dimensions.is_some_and(|wanted| wanted != embedder.dimensions()) {
             return Ok(Embedded::Dimensions(embedder.dimensions()));

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::{json as written, step_in_words};
-use crate::base::error::{Error, ErrorKind};
+use crate::api::{error_in_words, json as written};
+use crate::base::error::{Error, ErrorKind, Step};
 use crate::serve::api::status_of;
 
 /// Seconds after which a client whom there was no room for may ask again.
@@ -76,16 +76,13 @@ impl Refused {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Refused {
-        let mut message = error.chain();
-        let steps: Vec<_> = error.steps().iter().map(step_in_words).collect();
-        if !steps.is_empty() {
-            message.push_str("; ");
-            message.push_str(&steps.join("; or "));
-        }
-        let refused = Refused::new(status_of(error.kind()), message);
+        let refused = Refused::new(status_of(error.kind()), error_in_words(&error));
         match error.kind() {
             ErrorKind::TooLong => refused.code("context_length_exceeded"),
-            ErrorKind::NotFound => refused.code("no_articles"),
+            // Other things can be missing, too: only of these can more be had by a source.
+            ErrorKind::NotFound if error.steps().contains(&Step::AddSource) => {
+                refused.code("no_articles")
+            }
             _ => refused,
         }
     }

@@ -9,14 +9,17 @@ mod said;
 mod task;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Extract};
 use axum::http::{Method, StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::State;
 use super::api::json as answered;
+use crate::api::error_in_words;
+use crate::base::error::{Error, ErrorKind};
 use failure::Refused;
 
 /// What answers questions from the articles is called.
@@ -32,6 +35,16 @@ pub fn router(state: &State) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(State::clone(state))
+}
+
+/// An error as an answer of a status, of the shape that OpenAI's clients know.
+pub(super) fn failure(status: StatusCode, error: &Error) -> Response {
+    let refused = Refused::new(status, error_in_words(error));
+    match status {
+        StatusCode::UNAUTHORIZED => refused.code("invalid_api_key"),
+        _ => refused,
+    }
+    .into_response()
 }
 
 fn described(state: &State, id: &str) -> Value {
@@ -51,8 +64,11 @@ async fn models(Extract(state): Extract<State>) -> Response {
 
 async fn model(
     Extract(state): Extract<State>,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refused> {
+    let Path(id) = path.map_err(|rejection| {
+        Error::new(ErrorKind::Usage, "the address can't be read").caused_by(rejection)
+    })?;
     let embedder = &state.kb.config().models.embedder;
     if id == MODEL || id == *embedder {
         return Ok(answered(&described(&state, &id)));
@@ -71,6 +87,6 @@ async fn unknown(uri: Uri) -> Refused {
 
 async fn not_allowed(method: Method, uri: Uri) -> Refused {
     let path: String = uri.path().chars().take(200).collect();
-    let message = format!("/v1{path} is not for {method}.");
+    let message = format!("/v1{path} does not accept {method}.");
     Refused::new(StatusCode::METHOD_NOT_ALLOWED, message).code("method_not_allowed")
 }

@@ -105,7 +105,7 @@ impl Request {
             return Err(Refused::wrong("modalities", "Answers are text."));
         }
         if self.logprobs == Some(true) {
-            return Err(Refused::wrong("logprobs", "Probabilities of tokens can't be had."));
+            return Err(Refused::wrong("logprobs", "Token probabilities are not available."));
         }
         self.conversation()
     }

@@ -12,10 +12,10 @@ use crate::answer::{self, Answer, AnswerStatus};
 use crate::api::{AnswerShape, ErrorDetail, ErrorShape, SearchShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, DocumentId, Watch};
-use crate::engine::{KnowledgeBase, Question};
+use crate::engine::Question;
 use crate::library::Library;
-use crate::serve::State;
 use crate::serve::asking::blocking;
+use crate::serve::{Shared, State};
 
 /// Hits of a search.
 const HITS: usize = 10;
@@ -36,13 +36,14 @@ pub(super) async fn page(
             return Err(Failure(headers, error));
         }
     };
+    let shared = State::clone(&state);
     let made = blocking(&state, move |kb, watch| {
         let library = kb.existing_library()?;
         let facts = library.as_deref().map(Facts::of).transpose()?.unwrap_or_default();
         let found = match fields.q.trim() {
             "" => None,
             // What is wrong with a question stands where its answer would.
-            _ => Some(found(kb, &fields, watch).unwrap_or_else(|error| Found {
+            _ => Some(found(&shared, &fields, watch).unwrap_or_else(|error| Found {
                 error: Some(ErrorShape::new(&error).error),
                 ..Found::default()
             })),
@@ -136,17 +137,17 @@ struct Source {
     place: Place,
 }
 
-fn found(kb: &KnowledgeBase, fields: &Fields, watch: &Watch<'_>) -> Result<Found> {
-    let filter = fields.filter().understood(&*kb.filled_library()?)?;
+fn found(shared: &Shared, fields: &Fields, watch: &Watch<'_>) -> Result<Found> {
+    let filter = fields.filter().understood(&*shared.kb.filled_library()?)?;
     let question = Question { text: fields.q.trim(), filter: &filter, sources: &[] };
     if fields.mode == "search" {
-        let found = kb.search(&question, HITS, watch)?;
+        let found = shared.search(&question, HITS, watch)?;
         return Ok(Found {
             hits: Some(hits(&SearchShape::new(question.text, &found))),
             ..Found::default()
         });
     }
-    let answer = kb.quote(&question, watch)?;
+    let answer = shared.kb.quote(&question, watch)?;
     Ok(Found { answer: Some(said(&answer)), ..Found::default() })
 }
 

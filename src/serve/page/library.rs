@@ -1,6 +1,6 @@
 //! `/articles`, `/articles/{id}` and `/status`.
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -15,7 +15,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, DocumentId};
 use crate::library::{ArticlesPage, Library};
 use crate::serve::State;
-use crate::serve::asking::blocking;
+use crate::serve::asking::looking;
 
 /// Articles of one page.
 const PAGE: usize = 50;
@@ -24,7 +24,7 @@ const CONTENTS: usize = 4;
 
 type Asked<T> = std::result::Result<Query<T>, QueryRejection>;
 
-fn unreadable(error: QueryRejection) -> Error {
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Usage, "the address can't be read").caused_by(error)
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn list(
         Ok(Query(fields)) => fields,
         Err(error) => return Err(Failure(headers, unreadable(error))),
     };
-    let made = blocking(&state, move |kb, _| {
+    let made = looking(&state, move |kb, _| {
         let library = kb.existing_library()?;
         let facts = library.as_deref().map(Facts::of).transpose()?.unwrap_or_default();
         let found = library.as_deref().map_or(Ok(List::default()), |all| listed(all, &fields));
@@ -105,15 +105,16 @@ impl Wanted {
 
 pub(super) async fn article(
     Extract(state): Extract<State>,
-    Path(id): Path<String>,
+    path: std::result::Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     query: Asked<Wanted>,
 ) -> std::result::Result<Response, Failure> {
-    let wanted = match query {
-        Ok(Query(wanted)) => wanted,
-        Err(error) => return Err(Failure(headers, unreadable(error))),
+    let (id, wanted) = match (path, query) {
+        (Ok(Path(id)), Ok(Query(wanted))) => (id, wanted),
+        (Err(error), _) => return Err(Failure(headers, unreadable(error))),
+        (_, Err(error)) => return Err(Failure(headers, unreadable(error))),
     };
-    let made = blocking(&state, move |kb, watch| {
+    let made = looking(&state, move |kb, watch| {
         let none = || Error::new(ErrorKind::NotFound, "there is no such article");
         let id = ArticleId::read(&id).ok_or_else(none)?;
         let revision = wanted.revision.as_deref().and_then(|text| text.parse().ok());
@@ -160,7 +161,7 @@ pub(super) async fn status(
     headers: HeaderMap,
 ) -> std::result::Result<Response, Failure> {
     let shared = State::clone(&state);
-    let made = blocking(&state, move |kb, _| {
+    let made = looking(&state, move |kb, _| {
         let sources = match kb.existing_library()? {
             Some(library) => library.sources()?,
             None => Vec::new(),

@@ -60,6 +60,8 @@ function place(article, document, [from, to], isPassage) {
   return `/articles/${encodeURIComponent(article)}?document=${encodeURIComponent(document)}&from=${from}&to=${to}${whole}#cited`;
 }
 
+/** Characters of a note at the most; the server counts them as code points, too. */
+const longestNote = 2000;
 const modes = { answer: 'Answer', quotes: 'Quotes', search: 'Search only' };
 const reasons = {
   nothing_found: 'Nothing in them is about this.',
@@ -73,15 +75,15 @@ function whyDropped({ reason, missing }) {
     case 'declines': return 'It says that the passages don’t answer.';
     case 'repeated': return 'It was said before.';
     case 'unfinished': return 'It is not a whole sentence.';
-    case 'leaning': return 'It says more of a sentence that was left out.';
+    case 'leaning': return 'It depends on a sentence that was left out.';
   }
   switch (missing?.missing) {
     case 'figure': return `No passage has the figure ${missing.what}.`;
     case 'name': return `No passage has the name ${missing.what}.`;
     case 'negation': return 'The passage says the opposite.';
-    case 'subject': return 'It says something else than what was asked.';
+    case 'subject': return 'It says something other than what was asked.';
     case 'figure_asked': return 'It does not give the figure that is asked for.';
-    case 'odds': return 'The LLM itself does not find that the passages say this.';
+    case 'odds': return 'The LLM itself doubts that the passages say this.';
     case 'content': return 'It says nothing.';
     default: return 'No passage says this.';
   }
@@ -180,14 +182,20 @@ const pane = (() => {
     if (dialog?.open) dialog.close();
   }
 
+  /** Leaves the entry of the browser's history that a pane over the page has. */
+  function forget() {
+    if (!inHistory) return;
+    inHistory = false;
+    history.back();
+  }
+
   function closed() {
+    // It has appeared again before this was heard.
+    if (dialog.open) return;
     turn += 1;
     document.body.classList.remove('beside');
     document.querySelector('.current')?.classList.remove('current');
-    if (inHistory) {
-      inHistory = false;
-      history.back();
-    }
+    forget();
     opener?.focus({ preventScroll: true });
     cards.hide();
   }
@@ -199,9 +207,9 @@ const pane = (() => {
   });
   wide.addEventListener('change', () => {
     if (!dialog?.open) return;
-    const kept = opener;
     hide();
-    opener = kept;
+    document.body.classList.remove('beside');
+    forget();
     appear();
   });
 
@@ -319,7 +327,7 @@ class Turn {
     this.rest = make('div', { class: 'rest' });
     this.box = make('section', { class: 'turn', 'aria-labelledby': this.heading.id },
       this.heading, this.sources, this.answer, this.status, this.rest);
-    this.left = [];
+    this.left = 0;
   }
 
   wait(text) {
@@ -370,15 +378,17 @@ class Turn {
     this.wait('Writing, each sentence checked…');
   }
 
-  dropped(sentence) {
-    this.left.push(sentence);
-    this.folded?.remove();
-    const count = this.left.length;
-    this.folded = make('details', { class: 'dropped', open: this.folded?.open },
-      make('summary', {}, count === 1 ? '1 sentence was left out' : `${count} sentences were left out`),
-      make('ul', {}, this.left.map(({ text, why }) => make('li', {},
-        make('p', { class: 'text', dir: 'auto' }, text), make('p', { class: 'why' }, whyDropped(why))))));
-    this.rest.append(this.folded);
+  dropped({ text, why }) {
+    this.left += 1;
+    if (!this.folded) {
+      this.folded = make('details', { class: 'dropped' }, make('summary'), make('ul'));
+      this.rest.append(this.folded);
+    }
+    // What has the focus stays where it is.
+    const [summary, list] = this.folded.children;
+    summary.textContent = this.left === 1 ? '1 sentence was left out' : `${this.left} sentences were left out`;
+    list.append(make('li', {},
+      make('p', { class: 'text', dir: 'auto' }, text), make('p', { class: 'why' }, whyDropped(why))));
   }
 
   hits(hits) {
@@ -394,7 +404,7 @@ class Turn {
     this.standalone(answer.standalone);
     if (this.passages.length === 0) this.show(answer.passages);
     answer.sentences.slice(this.said).forEach((sentence) => this.sentence(sentence));
-    answer.dropped.slice(this.left.length).forEach((sentence) => this.dropped(sentence));
+    answer.dropped.slice(this.left).forEach((sentence) => this.dropped(sentence));
     this.status.hidden = true;
     if (answer.status === 'abstained') {
       this.abstain(answer);
@@ -450,13 +460,16 @@ class Turn {
       const body = note ? { id: answer.id, verdict, note } : { id: answer.id, verdict };
       try {
         const response = await post('/api/feedback', body);
-        if (!response.ok) throw new Error(String(response.status));
-        said.textContent = note ? 'Kept with your note.' : 'Kept.';
-        return true;
+        if (response.ok) {
+          said.textContent = note ? 'Kept with your note.' : 'Kept.';
+          return true;
+        }
+        const { error } = await response.json();
+        said.textContent = shown(`That could not be kept: ${error.message}.`);
       } catch {
         said.textContent = 'That could not be kept.';
-        return false;
       }
+      return false;
     };
     const buttons = ['good', 'bad'].map((verdict) => {
       const button = make('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false' }, verdict === 'good' ? 'Good' : 'Bad');
@@ -465,7 +478,11 @@ class Turn {
         buttons.forEach((one) => one.setAttribute('aria-pressed', String(one === button)));
         box.querySelector('form')?.remove();
         const id = `note-${answer.id}`;
-        const input = make('input', { id, maxlength: '2000', autocomplete: 'off' });
+        const input = make('input', { id, autocomplete: 'off' });
+        input.addEventListener('input', () => {
+          const over = [...input.value.trim()].length - longestNote;
+          input.setCustomValidity(over > 0 ? `A note has ${longestNote} characters at the most: ${over} too many.` : '');
+        });
         const form = make('form', { class: 'note' },
           make('label', { for: id }, verdict === 'good' ? 'What was good? (optional)' : 'What was wrong? (optional)'),
           input, make('button', { type: 'submit', class: 'quiet' }, 'Keep note'));
@@ -601,7 +618,7 @@ function conversation(form) {
       const seconds = response.headers.get('Retry-After');
       turn.drawn.fail('wellread is busy with other questions.', [`Try again in ${seconds} seconds.`], again);
     } else if (response.status === 401) {
-      turn.drawn.fail('This server asks for its token.', ['Open the page anew with it.']);
+      turn.drawn.fail('This server asks for its token.', ['Reload the page and enter it.']);
     } else {
       turn.drawn.fail(error.message ?? `The server answered ${response.status}.`, error.steps ?? [], response.status >= 500 ? again : undefined);
     }
