@@ -53,7 +53,7 @@ pub struct Prepared {
     pub quotes: Vec<Quote>,
     /// Whether they answer, as far as retrieval tells.
     pub signals: Signals,
-    /// Hits that did not fit.
+    /// Hits that the LLM does not read.
     left_out: usize,
     /// Milliseconds from the start until the hits were there, and until now.
     ms: [u64; 2],
@@ -80,8 +80,8 @@ impl Asked<'_> {
         let asked = retrieve::Asked::new(&self.retrieved.embedding, self.retrieved);
         let mut scored = retrieve::score(hits, &seen, &asked, self.retrieved, &passages);
         let signals = signals(self.question, self.retrieved, &passages, &scored);
-        let gone = retrieve::cut(&mut passages, &mut scored, options.read_tokens, &count)?;
-        let left_out = further.len() + gone;
+        retrieve::cut(&mut passages, &mut scored, options.read_tokens, &count)?;
+        let left_out = further.len() + retrieve::unread(hits, &passages);
         let quotes = quotes(&passages, &scored);
         Ok(Prepared { passages, quotes, signals, left_out, ms: [retrieval_ms, self.elapsed()] })
     }

@@ -43,7 +43,7 @@ pub struct AnswerOptions {
     /// it has time for, by how quick it was before, and writes no further sentence after them. With
     /// a limit, an answer depends on the machine.
     pub max_seconds: u64,
-    /// Tokens of the answer at the most.
+    /// Maximum tokens in the answer.
     pub max_tokens: usize,
     /// 0 takes the likeliest token each time.
     pub temperature: f64,
@@ -189,7 +189,7 @@ pub enum DropReason {
     Repeated,
     /// It is no whole sentence: it was cut off, or ends in a word that something must follow.
     Unfinished,
-    /// It says more of a sentence that was dropped.
+    /// It depends on a sentence that was dropped.
     Leaning,
 }
 
@@ -206,7 +206,7 @@ pub struct Usage {
     /// Guesses that it confirmed; they are among the tokens generated.
     #[serde(default)]
     pub accepted_tokens: usize,
-    /// Hits that did not fit the context budget.
+    /// Hits that the LLM did not read.
     pub hits_left_out: usize,
 }
 

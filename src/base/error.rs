@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What went wrong, to whom it concerns and what to do next.
+/// What went wrong, whom it concerns and what to do next.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -124,7 +124,7 @@ impl Error {
     /// The user stopped the work.
     pub fn interrupted() -> Error {
         Error::new(ErrorKind::Interrupted, "stopped; everything finished so far is kept")
-            .hint("run the same command again to go on")
+            .hint("run the same command again to resume")
     }
 
     /// An I/O error with what was being done, as `cannot read /a/b`. A full disk, a closed pipe

@@ -59,13 +59,8 @@ pub enum Warning {
     },
     /// An article has no text to index; its title.
     NoText(String),
-    /// An article could not be cut, and is not in the index.
-    NotIndexed {
-        /// Its title.
-        title: String,
-        /// Why not.
-        why: String,
-    },
+    /// An article could not be cut, and is not in the index; its title, and why.
+    NotIndexed(String),
     /// So many articles have changed since the index was made.
     Pending(usize),
     /// A word of a question that no article has was taken for a typing error.

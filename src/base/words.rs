@@ -27,7 +27,7 @@ impl std::fmt::Display for SourceId {
 pub struct ArticleId(pub String);
 
 impl ArticleId {
-    /// The id that a text is, in any case of its letters; `None` if it is none.
+    /// The id that a text spells, in upper or lower case; `None` if it isn't one.
     pub fn read(text: &str) -> Option<ArticleId> {
         let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| ArticleId(text.to_ascii_lowercase()))
@@ -47,7 +47,7 @@ impl std::fmt::Display for ArticleId {
 pub struct DocumentId(pub String);
 
 impl DocumentId {
-    /// The id that a text is, in any case of its letters; `None` if it is none.
+    /// The id that a text spells, in upper or lower case; `None` if it isn't one.
     pub fn read(text: &str) -> Option<DocumentId> {
         let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| DocumentId(text.to_ascii_lowercase()))
@@ -200,7 +200,7 @@ pub struct Article {
 
 /// An article as wellread understands it: kept text, its sections and blocks, and what was removed.
 ///
-/// `text` is the concatenation of the blocks, parted by blank lines. Headings are not part of
+/// `text` is the concatenation of the blocks, separated by blank lines. Headings are not part of
 /// `text`: they stand in the sections' heading paths. Sections lie in order, do not overlap, and
 /// together cover every block.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

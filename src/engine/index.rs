@@ -284,9 +284,13 @@ impl KnowledgeBase {
 }
 
 fn tell(built: &Built, watch: &Watch<'_>) {
-    for title in &built.empty {
-        watch.warn(Warning::NoText(title.clone()));
-    }
+    warnings(built).into_iter().for_each(|warning| watch.warn(warning));
+}
+
+/// What of the library a build could not index.
+fn warnings(built: &Built) -> Vec<Warning> {
+    let empty = built.empty.iter().cloned().map(Warning::NoText);
+    empty.chain(built.left_out.iter().cloned().map(Warning::NotIndexed)).collect()
 }
 
 /// `n` of the values, the same ones each time, in their order.
@@ -296,4 +300,24 @@ fn draw<T>(values: Vec<T>, n: usize) -> Vec<T> {
         random.choose_multiple(0..values.len(), n.min(values.len())).into_iter().collect();
     let numbered = values.into_iter().enumerate().filter(|(at, _)| drawn.contains(at));
     numbered.map(|(_, value)| value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_indexed_is_told_by_name() {
+        let built = Built {
+            empty: vec!["Blank".to_owned()],
+            left_out: vec!["\"Odd\": it can't be cut".to_owned()],
+            ..Built::default()
+        };
+        let told = warnings(&built);
+        let expected = [
+            Warning::NoText("Blank".to_owned()),
+            Warning::NotIndexed("\"Odd\": it can't be cut".to_owned()),
+        ];
+        assert_eq!(told, expected);
+    }
 }

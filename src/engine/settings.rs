@@ -30,7 +30,7 @@ pub struct Config {
     pub data: String,
     /// Where models are; empty: the platform's cache folder.
     pub cache: String,
-    /// Touch no network at all.
+    /// Never use the network.
     pub offline: bool,
     /// Which models.
     pub models: ModelChoice,

@@ -57,7 +57,7 @@ impl KnowledgeBase {
                 _ => error,
             })?;
             if library.is_of_others(wanted, id)? {
-                return Err(none(format!("the document {wanted} is of another article than {id}"))
+                return Err(none(format!("the document {wanted} does not belong to article {id}"))
                     .hint("ask for the revision alone"));
             }
             return text(Some(wanted.clone()), revision, found);

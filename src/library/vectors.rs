@@ -8,6 +8,29 @@ use crate::base::Fingerprint;
 use crate::base::error::Result;
 use crate::infer::details::{Details, Kind};
 
+/// A table of what a model made of texts.
+struct Made {
+    /// What the user calls it.
+    reading: &'static str,
+    writing: &'static str,
+    select: &'static str,
+    insert: &'static str,
+}
+
+const VECTORS: Made = Made {
+    reading: "cannot be read (vectors)",
+    writing: "cannot be written (vectors)",
+    select: "SELECT vector FROM vectors WHERE fingerprint = ?1 AND text_hash = ?2",
+    insert: "INSERT OR REPLACE INTO vectors (fingerprint, text_hash, vector) VALUES (?1, ?2, ?3)",
+};
+
+const DETAILS: Made = Made {
+    reading: "cannot be read (details)",
+    writing: "cannot be written (details)",
+    select: "SELECT details FROM details WHERE fingerprint = ?1 AND text_hash = ?2",
+    insert: "INSERT OR REPLACE INTO details (fingerprint, text_hash, details) VALUES (?1, ?2, ?3)",
+};
+
 impl Library {
     /// The cached vectors of texts, in their order; `None` where a text has not been embedded by
     /// this model.
@@ -19,23 +42,7 @@ impl Library {
         model: &Fingerprint,
         texts: &[&str],
     ) -> Result<Vec<Option<Vec<f32>>>> {
-        let model = model.short();
-        self.read("cannot be read (vectors)", |tx| {
-            let mut statement = tx.prepare_cached(
-                "SELECT vector FROM vectors WHERE fingerprint = ?1 AND text_hash = ?2",
-            )?;
-            texts
-                .iter()
-                .map(|text| {
-                    let vector = statement
-                        .query_row(params![model, text_hash(text)], |row| {
-                            row.get_ref(0)?.as_blob().map(from_bytes).map_err(Into::into)
-                        })
-                        .optional()?;
-                    Ok(vector.flatten())
-                })
-                .collect::<Sql<Vec<_>>>()
-        })
+        self.made(&VECTORS, &model.short(), texts, from_bytes)
     }
 
     /// Keeps vectors, all or none; durable when this returns.
@@ -47,17 +54,8 @@ impl Library {
         model: &Fingerprint,
         vectors: impl IntoIterator<Item = (&'a str, &'a [f32])>,
     ) -> Result<()> {
-        let model = model.short();
-        self.write("cannot be written (vectors)", |tx| {
-            let mut statement = tx.prepare_cached(
-                "INSERT OR REPLACE INTO vectors (text_hash, fingerprint, vector)
-                 VALUES (?1, ?2, ?3)",
-            )?;
-            for (text, vector) in vectors {
-                statement.execute(params![text_hash(text), model, to_bytes(vector)])?;
-            }
-            Ok(())
-        })
+        let vectors = vectors.into_iter().map(|(text, vector)| (text, to_bytes(vector)));
+        self.keep_made(&VECTORS, &model.short(), vectors)
     }
 
     /// The details of texts, in their order; `None` where they have not been made by this model.
@@ -70,23 +68,7 @@ impl Library {
         kind: Kind,
         texts: &[&str],
     ) -> Result<Vec<Option<Details>>> {
-        let model = of_details(model, kind);
-        self.read("cannot be read (details)", |tx| {
-            let mut statement = tx.prepare_cached(
-                "SELECT details FROM details WHERE fingerprint = ?1 AND text_hash = ?2",
-            )?;
-            texts
-                .iter()
-                .map(|text| {
-                    let details = statement
-                        .query_row(params![model, text_hash(text)], |row| {
-                            row.get_ref(0)?.as_blob().map(Details::from_bytes).map_err(Into::into)
-                        })
-                        .optional()?;
-                    Ok(details.flatten())
-                })
-                .collect::<Sql<Vec<_>>>()
-        })
+        self.made(&DETAILS, &of_details(model, kind), texts, Details::from_bytes)
     }
 
     /// Keeps details, all or none.
@@ -99,14 +81,41 @@ impl Library {
         kind: Kind,
         details: impl IntoIterator<Item = (&'a str, &'a Details)>,
     ) -> Result<()> {
-        let model = of_details(model, kind);
-        self.write("cannot be written (details)", |tx| {
-            let mut statement = tx.prepare_cached(
-                "INSERT OR REPLACE INTO details (text_hash, fingerprint, details)
-                 VALUES (?1, ?2, ?3)",
-            )?;
-            for (text, details) in details {
-                statement.execute(params![text_hash(text), model, details.to_bytes()])?;
+        let details = details.into_iter().map(|(text, details)| (text, details.to_bytes()));
+        self.keep_made(&DETAILS, &of_details(model, kind), details)
+    }
+
+    fn made<T>(
+        &self,
+        made: &Made,
+        model: &str,
+        texts: &[&str],
+        read: fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<Option<T>>> {
+        self.read(made.reading, |tx| {
+            let mut statement = tx.prepare_cached(made.select)?;
+            let mut of = |text: &&str| {
+                let found = statement
+                    .query_row(params![model, text_hash(text)], |row| {
+                        row.get_ref(0)?.as_blob().map(read).map_err(Into::into)
+                    })
+                    .optional()?;
+                Ok(found.flatten())
+            };
+            texts.iter().map(&mut of).collect::<Sql<Vec<_>>>()
+        })
+    }
+
+    fn keep_made<'a>(
+        &self,
+        made: &Made,
+        model: &str,
+        texts: impl Iterator<Item = (&'a str, Vec<u8>)>,
+    ) -> Result<()> {
+        self.write(made.writing, |tx| {
+            let mut statement = tx.prepare_cached(made.insert)?;
+            for (text, bytes) in texts {
+                statement.execute(params![model, text_hash(text), bytes])?;
             }
             Ok(())
         })

@@ -22,7 +22,7 @@ use crate::infer::{Embedder, Embedding, Purpose};
 pub use cut::cut;
 pub use fuse::fuse;
 pub use late::{Asked, Look};
-pub use passages::{Passage, join};
+pub use passages::{Passage, join, unread};
 pub use sentences::{Scored, covered, matching, matching_words, score};
 pub use typo::Mended;
 

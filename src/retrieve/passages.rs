@@ -98,6 +98,17 @@ pub fn join(
     Ok(numbered.map(|((_, passage), n)| Passage { n, ..passage }).collect())
 }
 
+/// How many hits the LLM reads nothing of.
+pub fn unread(hits: &[Hit], passages: &[Passage]) -> usize {
+    let is_read = |hit: &&Hit| {
+        let in_it = |part: &Range<usize>| part.start < hit.range.end && hit.range.start < part.end;
+        passages
+            .iter()
+            .any(|passage| passage.document == hit.document && passage.shown.iter().any(in_it))
+    };
+    hits.len() - hits.iter().filter(is_read).count()
+}
+
 /// Whether nothing but white space lies between two ranges.
 fn touches(text: &str, a: &Range<usize>, b: &Range<usize>) -> bool {
     let (first, second) = if a.start <= b.start { (a, b) } else { (b, a) };
@@ -110,9 +121,18 @@ fn touches(text: &str, a: &Range<usize>, b: &Range<usize>) -> bool {
 /// An error if a hit's range is not the hit's text.
 fn check(document: &Document, hit: &Hit) -> Result<()> {
     let own = document.text.get(hit.range.clone()).ok_or_else(|| stale(hit))?;
+    let own = own.trim_end();
     // A chunk's text is that of its range, behind the header of its table if it repeats one.
-    let is_its = hit.text.ends_with(own.trim_end()) && hit.section < document.sections.len();
-    if is_its { Ok(()) } else { Err(stale(hit)) }
+    let is_its = match hit.text.strip_suffix(own) {
+        Some("") => true,
+        Some(header) => header.find('\n') == Some(header.len() - 1),
+        None => false,
+    };
+    if is_its && !own.is_empty() && hit.section < document.sections.len() {
+        Ok(())
+    } else {
+        Err(stale(hit))
+    }
 }
 
 fn stale(hit: &Hit) -> Error {
@@ -186,6 +206,17 @@ pub(super) mod tests {
         }
     }
 
+    #[test]
+    fn hits_that_the_llm_reads_nothing_of_are_counted() {
+        let document = document(&["keel", "mast", "sail"]);
+        let hits = [0, 1, 2].map(|block| hit(&document, block));
+        let mut passages = joined(&document, &hits).unwrap();
+        assert_eq!((passages.len(), unread(&hits, &passages)), (1, 0));
+        passages[0].shown[0] = 7..9;
+        assert_eq!(unread(&hits, &passages), 2);
+        assert_eq!(unread(&hits, &[]), 3);
+    }
+
     fn joined(document: &Document, hits: &[Hit]) -> Result<Vec<Passage>> {
         join(hits, &|_| Ok(document.clone()))
     }
@@ -212,5 +243,12 @@ pub(super) mod tests {
         }
         let shorter = document(&["keel"]);
         assert!(joined(&shorter, &[hit(&indexed, 1)]).is_err());
+        // Neither nothing nor a part of it is the hit's text.
+        for range in [6..6, 7..10, 6..9] {
+            let part = Hit { range, ..hit(&indexed, 1) };
+            assert!(joined(&indexed, &[part]).is_err());
+        }
+        let in_a_table = Hit { text: "Part\nmast".into(), ..hit(&indexed, 1) };
+        assert!(joined(&indexed, &[in_a_table]).is_ok());
     }
 }

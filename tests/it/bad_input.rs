@@ -143,7 +143,9 @@ fn a_data_folder_that_cannot_be_written_is_named() {
 
 #[test]
 fn a_read_only_cache_serves_what_is_in_it_and_says_so_otherwise() {
+    const LLM: &str = "smollm2-135m-instruct";
     let wellread = Wellread::new();
+    wellread.succeeds(&["models", "fetch", "all-minilm-l6-v2", LLM]);
     let (empty, full) = (wellread.dir.path().join("empty"), wellread.dir.path().join("full"));
     std::fs::create_dir(&empty).unwrap();
     let model = full.join("all-minilm-l6-v2");
@@ -163,7 +165,36 @@ fn a_read_only_cache_serves_what_is_in_it_and_says_so_otherwise() {
         served,
         &["--offline", "search", "how long does glue harden"],
     );
+
+    // The LLM answers without what it would keep there: its weights as they are computed with, and
+    // the beginning of its prompts.
+    let llm = full.join(LLM);
+    copy_folder(&models_cache().join(LLM), &llm);
+    set_mode(&llm, 0o555);
+    let answered = |ran: &Ran| {
+        let Ran { code, stdout, stderr } = ran;
+        assert!(matches!(code, Some(0 | 1)), "{code:?} {stdout}{stderr}");
+        assert!(!stdout.is_empty(), "{stderr}");
+        assert!(!stderr.contains("panicked") && !stderr.contains("error:"), "{stderr}");
+        for said in ["packed weights can't be kept as", "cannot keep the beginnings of prompts"] {
+            let is_said = |line: &str| line.starts_with("warning:") && line.contains(said);
+            assert!(stderr.lines().any(is_said), "{said:?} in: {stderr}");
+        }
+        assert_eq!(stderr.matches("each start takes longer").count(), 2, "{stderr}");
+    };
+    as_nobody(
+        &wellread,
+        &full,
+        0o555,
+        answered,
+        &["--offline", "ask", "--model", LLM, "How long does the glue need to harden?"],
+    );
+    let mut kept: Vec<_> =
+        std::fs::read_dir(&full).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    kept.sort();
+    assert_eq!(kept, ["all-minilm-l6-v2", LLM]);
     set_mode(&model, 0o755);
+    set_mode(&llm, 0o755);
 }
 
 fn set_mode(path: &std::path::Path, mode: u32) {

@@ -1,8 +1,10 @@
 //! The engine behind every door: one view a question, whatever others do meanwhile.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use wellread::answer::{AnswerOptions, declines_early};
 use wellread::base::error::{ErrorKind, Result};
-use wellread::base::{Cancel, Event, Filter, Watch};
+use wellread::base::{Cancel, Event, Filter, Hit, Warning, Watch};
 use wellread::engine::settings::{Config, Places};
 use wellread::engine::{KnowledgeBase, Question};
 use wellread::retrieve::Fusion;
@@ -90,6 +92,89 @@ fn a_question_keeps_its_articles_while_another_process_syncs_learns_and_prunes()
     assert!(gone.to_string().contains(&before.document.0), "{gone}");
 }
 
+/// Between the search and the reading of what was found: where a typing error is told.
+#[test]
+fn a_question_reads_the_documents_of_the_generation_that_it_searched() {
+    let wellread = Wellread::new();
+    let before = "The keel was laid in the old shed on the third of May.";
+    let path = wellread.file("feed.xml", articles(before, "Mind the tide."));
+    wellread.succeeds(&["add", &path]);
+    let kb = knowledge_base(&wellread, Config::default());
+    let told = AtomicUsize::new(0);
+    let events = |event: Event| {
+        let Event::Warning(Warning::Mended { .. }) = event else { return };
+        told.fetch_add(1, Ordering::SeqCst);
+        wellread.file(
+            "feed.xml",
+            articles("The keel was laid in the new yard by the canal.", "Bring gloves."),
+        );
+        for args in [&["sync", &path][..], &["index", "rebuild"], &["index", "prune", "--all"]] {
+            wellread.succeeds(args);
+        }
+    };
+    let (filter, cancel) = (Filter::default(), Cancel::default());
+    let question = Question { text: "Where was the keeel laid?", filter: &filter, sources: &[] };
+    let watch = Watch { events: &events, cancel: &cancel };
+    let answer = kb.quote(&question, &watch).unwrap();
+    assert_eq!(
+        told.load(Ordering::SeqCst),
+        1,
+        "no typing error was told, so nothing happened in between"
+    );
+    assert!(answer.sentences.iter().any(|sentence| sentence.text.contains("old shed")));
+    assert!(answer.passages.iter().all(|passage| passage.revision == 1));
+    // The next question sees the new generation.
+    let question = Question { text: "Where was the keel laid?", ..question };
+    let answer = watched(|watch| kb.quote(&question, watch)).unwrap();
+    assert!(answer.sentences.iter().any(|sentence| sentence.text.contains("new yard")));
+}
+
+/// What repeats is removed from an article; what was indexed before that was learned still stands in
+/// the document that it was cut from.
+#[test]
+fn a_learned_set_that_changes_after_the_build_changes_no_citation() {
+    let wellread = Wellread::new();
+    let line = "The keel was laid in the old shed on the third of May.";
+    let path = wellread.file("feed.xml", articles(line, "Mind the tide."));
+    wellread.succeeds(&["add", &path]);
+    let kb = knowledge_base(&wellread, Config::default());
+    // The line comes to repeat: it is read and learned, and not yet indexed.
+    let more = (7..=18).map(|n| {
+        item(n, &format!("Article {n}"), &format!("<p>Oar {n} is of ash.</p><p>{line}</p>"))
+    });
+    let items = articles(line, "Mind the tide.");
+    let items = items.replace("</channel></rss>", &(more.collect::<String>() + "</channel></rss>"));
+    wellread.file("feed.xml", items);
+    let report =
+        watched(|watch| kb.read_sources(vec![(path.clone(), Source::parse(&path))], watch));
+    assert!(report.unwrap().failed.is_empty());
+    let shown = wellread.succeeds(&["show", "Article 1"]);
+    assert!(!shown.contains("old shed"), "what repeats was not learned: {shown}");
+
+    let filter = Filter::default();
+    let question = Question { text: "Where was the keel laid?", filter: &filter, sources: &[] };
+    let answer = watched(|watch| kb.quote(&question, watch)).unwrap();
+    let passage = &answer.passages[0];
+    assert!(passage.text.contains("old shed"), "{answer:?}");
+    let snapshot = kb.snapshot(&kb.filled_library().unwrap()).unwrap();
+    let document = snapshot.document(&passage.document).unwrap();
+    assert_eq!(document.text[passage.range.clone()], passage.text);
+}
+
+#[test]
+fn a_question_reads_no_body() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let library = rusqlite::Connection::open(wellread.data().join("library.sqlite")).unwrap();
+    assert!(library.execute("DELETE FROM bodies", []).unwrap() > 0);
+    drop(library);
+    let question = "How long must the cramps stay on oak glued at eighteen degrees?";
+    assert!(wellread.succeeds(&["search", question]).contains("ten hours"));
+    assert!(wellread.succeeds(&["ask", "--quotes", question]).contains("ten hours"));
+    let asked = wellread.run(&["ask", question]);
+    assert!(matches!(asked.code, Some(0 | 1)), "{}", asked.stderr);
+}
+
 #[test]
 fn the_first_ten_hits_are_the_same_for_every_limit() {
     let wellread = Wellread::new();
@@ -137,42 +222,60 @@ fn whether_the_articles_answer_does_not_depend_on_how_hits_are_fused() {
     assert!(cosines.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 1e-6), "{cosines:?}");
 }
 
+/// A feed of six articles that all name one wood.
+fn of_wood(wood: &str) -> String {
+    let boats = ["Alma", "Bris", "Cato", "Dora", "Embla", "Freya"];
+    let mast = |(n, boat): (usize, &&str)| {
+        item(n + 1, boat, &format!("<p>The mast of the {boat} is made of {wood}.</p>"))
+    };
+    feed(&boats.iter().enumerate().map(mast).collect::<String>())
+}
+
 #[test]
-fn many_threads_ask_one_knowledge_base_while_it_is_brought_up_to_date() {
+fn many_threads_ask_one_knowledge_base_while_generations_come_and_go() {
+    const SWAPS: usize = 40;
+    let woods = ["spruce", "larch"];
     let wellread = Wellread::new();
-    let text = |n: usize| format!("The mast of boat {n} is made of spruce.");
-    let path = wellread.file("feed.xml", articles(&text(0), "Mind the tide."));
+    let path = wellread.file("feed.xml", of_wood(woods[0]));
     wellread.succeeds(&["add", &path]);
     let kb = knowledge_base(&wellread, Config::default());
+    let ask = || {
+        let filter = Filter::default();
+        let text = "What is the mast made of?";
+        let question = Question { text, filter: &filter, sources: &[] };
+        watched(|watch| kb.search(&question, 6, watch)).unwrap().hits
+    };
+    let wood = |hits: &[Hit]| {
+        let found = woods.map(|wood| hits.iter().filter(|hit| hit.text.contains(wood)).count());
+        assert!(found == [6, 0] || found == [0, 6], "two generations in one answer: {found:?}");
+        woods[usize::from(found[0] == 0)]
+    };
     let stop = Cancel::default();
+    let seen = std::sync::Mutex::new(std::collections::BTreeSet::new());
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while !stop.is_raised() {
-                    let filter = Filter::default();
-                    let question = Question {
-                        text: "What is the mast made of?",
-                        filter: &filter,
-                        sources: &[],
-                    };
-                    let hits = watched(|watch| kb.search(&question, 5, watch)).unwrap().hits;
-                    assert!(hits[0].text.contains("spruce"), "{}", hits[0].text);
+                    seen.lock().unwrap().insert(wood(&ask()));
                 }
             });
         }
-        for n in 1..6 {
-            wellread.file("feed.xml", articles(&text(n), "Mind the tide."));
+        for n in 1..=SWAPS {
+            wellread.file("feed.xml", of_wood(woods[n % 2]));
             let source = Source::parse(&path);
             watched(|watch| {
                 kb.read_sources(vec![(path.clone(), source)], watch)?;
-                kb.update_index(false, watch)
+                if n % 8 == 0 { kb.rebuild_index(watch) } else { kb.update_index(false, watch) }
             })
             .unwrap();
+            assert_eq!(wood(&ask()), woods[n % 2], "after swap {n}");
         }
         stop.raise();
     });
-    let filter = Filter::default();
-    let question = Question { text: "What is the mast made of?", filter: &filter, sources: &[] };
-    let hits = watched(|watch| kb.search(&question, 1, watch)).unwrap().hits;
-    assert!(hits[0].text.contains("boat 5"), "{}", hits[0].text);
+    assert_eq!(seen.into_inner().unwrap().len(), 2, "the readers saw one generation only");
+    // Those that nobody holds any more are gone: one is live, and one is kept to go back to.
+    watched(|watch| kb.prune(true, watch)).unwrap();
+    let left = std::fs::read_dir(wellread.data().join("index")).unwrap().flatten();
+    let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with('g')).count();
+    assert!(left <= 2, "{left} generations are left");
 }

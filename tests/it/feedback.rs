@@ -47,7 +47,7 @@ fn verdicts_become_questions_of_a_set() {
     assert_eq!(kinds, ["good", "bad"]);
     assert!(questions[0]["gold"][0]["url"].as_str().unwrap().starts_with("https://example.org"));
     assert_eq!(questions[1]["note"], "to be completed: another sail");
-    // Both are questions of a set whose gold stands in the library.
+    // Both are questions of a set whose gold is in the library.
     wellread.succeeds(&["eval", "check", &file]);
 }
 

@@ -1,6 +1,7 @@
 //! The index as something to rely on: verified, repaired, kept, brought elsewhere, killed at any
 //! instant and read all the while.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -86,8 +87,8 @@ fn a_backup_restored_elsewhere_gives_the_same_hits() {
     wellread.succeeds(&["add", &sample_feed()]);
     let backup = wellread.dir.path().join("kept.zip").display().to_string();
     wellread.succeeds(&["index", "backup", &backup]);
-    wellread.fails(&["index", "backup", &backup], "is there already");
-    wellread.fails(&["index", "restore", &backup], "is there already");
+    wellread.fails(&["index", "backup", &backup], "already exists");
+    wellread.fails(&["index", "restore", &backup], "already exists");
 
     let other = Wellread::small();
     other.succeeds(&["index", "restore", &backup]);
@@ -104,10 +105,7 @@ fn a_backup_restored_elsewhere_gives_the_same_hits() {
         let third = Wellread::small();
         let path = third.file(name, bytes);
         third.fails(&["index", "restore", &path], "backup");
-        let left: Vec<_> = std::fs::read_dir(third.data())
-            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-            .unwrap_or_default();
-        assert!(left.is_empty(), "{left:?}");
+        nothing_is_there(&third);
     };
     let mut refused = 0;
     for share in [2, 3, 5, 20] {
@@ -143,6 +141,56 @@ fn a_backup_restored_elsewhere_gives_the_same_hits() {
     let larger =
         [("library.sqlite", &b"more"[..]), ("backup.json", &list("library.sqlite").into_bytes())];
     damage("larger.zip", &crate::read::zip_of(&larger));
+}
+
+#[track_caller]
+fn nothing_is_there(wellread: &Wellread) {
+    let left: Vec<_> = std::fs::read_dir(wellread.data())
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// The library of a backup as one of its own, whose list has so many bytes, most of them spaces.
+fn with_list_of(backup: &[u8], bytes: usize) -> Vec<u8> {
+    const LIBRARY: &str = "library.sqlite";
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(backup)).unwrap();
+    let mut unpacked = |name: &str| {
+        let mut bytes = Vec::new();
+        zip.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let library = unpacked(LIBRARY);
+    let mut list: serde_json::Value = serde_json::from_slice(&unpacked("backup.json")).unwrap();
+    list["generation"] = serde_json::Value::Null;
+    list["files"].as_array_mut().unwrap().retain(|file| file["path"] == LIBRARY);
+    let mut list = list.to_string().into_bytes();
+    list.resize(bytes, b' ');
+    crate::read::zip_of(&[(LIBRARY, &library[..]), ("backup.json", &list[..])])
+}
+
+/// A sound list is read up to its limit, and no further though only spaces follow.
+#[test]
+fn a_backup_with_too_long_a_list_is_refused() {
+    const MOST: usize = 32 << 20;
+    let wellread = Wellread::new();
+    let path = wellread.file("feed.xml", feed(&item(1, "Keel", "<p>The glue needs an hour.</p>")));
+    wellread.succeeds(&["add", &path]);
+    let backup = wellread.dir.path().join("kept.zip").display().to_string();
+    wellread.succeeds(&["index", "backup", &backup]);
+    let backup = std::fs::read(&backup).unwrap();
+
+    let restored = Wellread::new();
+    let path = restored.file("longest.zip", with_list_of(&backup, MOST));
+    restored.succeeds(&["index", "restore", &path]);
+    assert_eq!(restored.json(&["articles"]), wellread.json(&["articles"]));
+
+    let refused = Wellread::new();
+    let longer = with_list_of(&backup, MOST + 1);
+    assert!(longer.len() < 1 << 20, "{}", longer.len());
+    let path = refused.file("longer.zip", longer);
+    refused.fails(&["index", "restore", &path], "backup.json has more than 32 MB");
+    nothing_is_there(&refused);
 }
 
 #[test]

@@ -197,9 +197,10 @@ pub fn agree(ours: &Opened, theirs: &Opened) {
     assert!(compared > 60, "{compared}");
 }
 
-/// BM25 as the book has it, counted over all chunks that the library has.
+/// BM25 as the book has it, counted over all chunks that the library has, whose average length is
+/// given back.
 #[track_caller]
-pub fn is_bm25(home: &Home, opened: &Opened) {
+pub fn is_bm25(home: &Home, opened: &Opened) -> f64 {
     let mut chunks = Vec::new();
     for info in home.library.articles(&Filter::default()).unwrap() {
         chunks.extend(home.work(|work| work.texts(&info.meta.id)).unwrap());
@@ -237,6 +238,7 @@ pub fn is_bm25(home: &Home, opened: &Opened) {
             assert!((f64::from(hit.score) - wanted).abs() < 1e-4, "{question}: {wanted}");
         }
     }
+    measured
 }
 
 /// Changes of a library by chance, `steps` of them.

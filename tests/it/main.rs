@@ -12,6 +12,7 @@ mod engine;
 mod eval;
 mod feedback;
 mod generations;
+mod help;
 mod index;
 mod levels;
 mod made_up;

@@ -299,6 +299,38 @@ fn a_feed_on_the_network_causes_no_local_file_to_be_read() {
 }
 
 #[test]
+fn a_redirect_to_a_local_file_is_refused() {
+    const SECRET: &str = "the-combination-is-4711";
+    let wellread = Wellread::new();
+    let body = format!("<p>{SECRET}. {BODY}</p>");
+    let private =
+        format!("file://{}", wellread.file("private.xml", feed(&item(9, "Diary", &body))));
+    let location = format!("Location: {private}\r\n");
+    let server = serve(move |path| match path {
+        "/feed" => http("302 Found", "Location: /moved\r\n", b""),
+        "/moved" => http("301 Moved Permanently", &location, b""),
+        _ => http("200 OK", "", feed(&item(1, "Keel", BODY)).as_bytes()),
+    });
+    wellread.succeeds(&["add", "--allow-private", &format!("{server}/other")]);
+    for path in ["/feed", "/moved"] {
+        let said =
+            format!("{server}/moved redirects to {private}, which is not an http or https address");
+        wellread.fails(&["add", "--allow-private", &format!("{server}{path}")], &said);
+    }
+
+    let articles = wellread.json(&["articles"])["articles"].clone();
+    let titles: Vec<&str> =
+        articles.as_array().unwrap().iter().map(|one| one["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, ["Keel"]);
+    let found = wellread.json(&["search", SECRET])["hits"].to_string();
+    assert!(found.contains("Keel") && !found.contains(SECRET), "{found}");
+    for name in ["library.sqlite", "library.sqlite-wal"] {
+        let bytes = std::fs::read(wellread.data().join(name)).unwrap_or_default();
+        assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "{name}");
+    }
+}
+
+#[test]
 fn a_feed_that_was_wrapped_in_a_page_is_read_as_the_feed() {
     let items: String = (1..=10).map(|n| item(n, &format!("Post {n}"), BODY)).collect();
     let page = format!("<html><body>{}</body></html>", feed(&items));

@@ -41,9 +41,8 @@ pub struct Sentence {
 /// [`ErrorKind::Usage`] if there are none, [`ErrorKind::TooLong`] if the draft is over
 /// [`MAX_DRAFT_BYTES`] or [`MAX_SENTENCES`].
 pub fn read(draft: &str) -> Result<Vec<Sentence>> {
-    let too_long = |what: String| {
-        Error::new(ErrorKind::TooLong, what).hint("check one part of it after the other")
-    };
+    let too_long =
+        |what: String| Error::new(ErrorKind::TooLong, what).hint("check it one part at a time");
     if draft.len() > MAX_DRAFT_BYTES {
         return Err(too_long(format!(
             "the draft has {} bytes; at most {MAX_DRAFT_BYTES} can be checked at once",

@@ -44,18 +44,27 @@ pub struct EmbedderSpec {
 impl EmbedderSpec {
     /// What is stored with vectors, so that those of two models are never mixed.
     pub fn fingerprint(&self) -> Fingerprint {
-        let spec = self;
-        let pooling = match spec.pooling {
+        // The weights have the dimensions, and what is too long is an error, not another vector.
+        let EmbedderSpec {
+            name,
+            sha256,
+            dimensions: _,
+            max_tokens: _,
+            pooling,
+            query_prefix,
+            passage_prefix,
+        } = self;
+        let pooling = match pooling {
             Pooling::Mean => "mean",
             Pooling::Cls => "cls",
         };
         Fingerprint(
             [
-                ("embedder", spec.name.clone()),
-                ("embedder.weights", spec.sha256.chars().take(16).collect()),
+                ("embedder", name.clone()),
+                ("embedder.weights", sha256.chars().take(16).collect()),
                 ("embedder.pooling", pooling.to_owned()),
-                ("embedder.query_prefix", spec.query_prefix.clone()),
-                ("embedder.passage_prefix", spec.passage_prefix.clone()),
+                ("embedder.query_prefix", query_prefix.clone()),
+                ("embedder.passage_prefix", passage_prefix.clone()),
             ]
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value))
@@ -185,7 +194,7 @@ impl BertEmbedder {
                         text.chars().take(60).collect::<String>()
                     ),
                 )
-                .hint("ask a shorter question; nothing is cut off unseen"));
+                .hint("ask a shorter question; nothing is silently truncated"));
             }
             tokens.push(ids);
         }
