@@ -131,7 +131,7 @@ impl Settings {
         let keys: Vec<&str> = self.ignored.iter().map(|one| one.key.as_str()).collect();
         let own = platform_file().map_or_else(String::new, |path| format!("{}, ", path.display()));
         Some(format!(
-            "{} of the working folder may not set {}; ignored (set it in {own}in a file of --config, \
+            "{} in the working folder may not set {}; ignored (set it in {own}in a file of --config, \
              by WELLREAD_… or a flag; `wellread config` says why)",
             file.display(),
             keys.join(", ")

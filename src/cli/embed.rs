@@ -14,7 +14,7 @@ pub(super) fn run(app: &App<'_>, args: &Embed) -> Result<Outcome> {
             if app.json {
                 app.ui.json(&serde_json::json!({ "taken": taken }))?;
             } else {
-                app.ui.result(&format!("Took in {taken} vectors\n"))?;
+                app.ui.result(&format!("Imported {taken} vectors\n"))?;
             }
             Ok(Outcome::Done)
         }

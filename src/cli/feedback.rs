@@ -23,7 +23,7 @@ pub(super) fn run(app: &App<'_>, command: &FeedbackCommand) -> Result<Outcome> {
     let answer = library.kept_answer(args.id)?.ok_or_else(|| match args.id {
         Some(id) => {
             Error::new(ErrorKind::NotFound, format!("no answer {id} is kept")).hint(format!(
-                "without a number the last answer is meant; the last {} are kept (answer.history)",
+                "leave the number out for the last answer; the last {} are kept (answer.history)",
                 app.settings.config.answer.history
             ))
         }

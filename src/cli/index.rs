@@ -79,7 +79,7 @@ fn say(app: &App<'_>, built: &Built) -> Result<Outcome> {
         app.ui.json(built)?;
     } else {
         app.ui.result(&format!(
-            "{}: {} articles in {} chunks, {} of them embedded anew\n",
+            "{}: {} articles in {} chunks, {} of them newly embedded\n",
             built.generation.as_deref().unwrap_or("-"),
             built.articles,
             built.chunks,
@@ -114,7 +114,7 @@ fn verify(app: &App<'_>, repair: bool) -> Result<Outcome> {
             }
         }
         text.push_str(match (verified.is_whole(), &repaired) {
-            (true, _) => "The index holds what the library says.\n",
+            (true, _) => "The index matches the library.\n",
             (false, Some(_)) => "Repaired.\n",
             (false, None) => "Repair it: wellread index verify --repair\n",
         });

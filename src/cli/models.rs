@@ -131,7 +131,7 @@ fn verify(app: &App<'_>, names: &[String]) -> Result<Outcome> {
         app.ui.warning("no model is here yet; `wellread models fetch` fetches them");
     }
     if !all_right {
-        text.push_str("To mend it: wellread models fetch\n");
+        text.push_str("To fix it: wellread models fetch\n");
     }
     if app.json {
         app.ui.json(&serde_json::json!({ "files": list }))?;

@@ -26,7 +26,7 @@ pub(super) fn run(app: &App<'_>, args: &Serve) -> Result<Outcome> {
         None => true,
     };
     if empty {
-        app.ui.warning("there are no articles yet; add some beside this: wellread add FEED");
+        app.ui.warning("there are no articles yet; add some meanwhile: wellread add FEED");
     }
     let (sender, events) = mpsc::channel();
     let state = Shared::with(kb, guard, move |event| {

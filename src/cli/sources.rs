@@ -62,7 +62,7 @@ fn line(app: &App<'_>, library: &Library, synced: &Synced) -> Result<String> {
         recorded.changed.len()
     );
     if recorded.duplicates > 0 {
-        text.push_str(&format!(", {} items twice", recorded.duplicates));
+        text.push_str(&format!(", {} duplicates", recorded.duplicates));
     }
     text.push('\n');
     Ok(text)
@@ -249,7 +249,7 @@ pub(super) fn show(app: &App<'_>, args: &Show) -> Result<Outcome> {
     if sections.is_empty() && args.section.is_some() {
         return Err(Error::new(
             ErrorKind::NotFound,
-            format!("no section of \"{}\" is called so", article.meta.title),
+            format!("no section of \"{}\" has that heading", article.meta.title),
         )
         .hint("`wellread show ARTICLE` shows all sections"));
     }

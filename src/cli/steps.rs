@@ -16,21 +16,19 @@ fn step(step: &Step) -> Cow<'_, str> {
         Step::AddSource => "add a source: wellread add FEED",
         Step::ListSources => "look at the sources: wellread sources",
         Step::Sync => "bring the index up to date: wellread sync",
-        Step::Rebuild => {
-            "rebuild the index, for which the library has everything: wellread index rebuild"
-        }
+        Step::Rebuild => "rebuild the index from the library: wellread index rebuild",
         Step::ListGenerations => "look at what is there: wellread index status",
         Step::Pull => "bring the index here: wellread index pull",
         Step::EmbedShard => "make it again: wellread embed --shard I/N FILE",
         Step::ListModels => "look at the models: wellread models list",
         Step::FetchModel(name) => {
-            return format!("fetch it, with the network: wellread models fetch {name}").into();
+            return format!("fetch it while online: wellread models fetch {name}").into();
         }
         Step::VerifyModels => "check the models: wellread models verify",
         Step::ListRuns => "look at the runs: wellread eval list",
-        Step::RestartRun => "begin anew: wellread eval run … --fresh",
+        Step::RestartRun => "start over: wellread eval run … --fresh",
         Step::ImportCorpus => "import the corpus: wellread eval import beir FOLDER",
-        Step::Diagnose => "check the whole: wellread doctor",
+        Step::Diagnose => "check the setup: wellread doctor",
     }
     .into()
 }
@@ -45,5 +43,28 @@ mod tests {
         let steps = [Step::Say("set them back".to_owned()), Step::Pull];
         let wanted = "set them back; or bring the index here: wellread index pull";
         assert_eq!(said(&steps).as_deref(), Some(wanted));
+    }
+
+    /// One of each kind.
+    #[test]
+    fn steps_as_users_read_them() {
+        let all = [
+            Step::Say("set them back".to_owned()),
+            Step::AddSource,
+            Step::ListSources,
+            Step::Sync,
+            Step::Rebuild,
+            Step::ListGenerations,
+            Step::Pull,
+            Step::EmbedShard,
+            Step::ListModels,
+            Step::FetchModel("all-minilm-l6-v2".to_owned()),
+            Step::VerifyModels,
+            Step::ListRuns,
+            Step::RestartRun,
+            Step::ImportCorpus,
+            Step::Diagnose,
+        ];
+        insta::assert_snapshot!(all.iter().map(step).collect::<Vec<_>>().join("\n"));
     }
 }

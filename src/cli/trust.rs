@@ -70,7 +70,9 @@ pub(super) fn refusal(key: &str, value: &Value) -> Option<&'static str> {
             let is_name = value
                 .as_str()
                 .is_some_and(|name| matches!(Choice::parse(name), Ok(Choice::Manifest(_))));
-            (!is_name).then_some("it names a file or a download; only a name of `wellread models list` may stand there")
+            (!is_name).then_some(
+                "it names a file or a download; only a name from `wellread models list` is allowed",
+            )
         }
         "models.manifests" => Some("it says where models come from"),
         "models.prompt" => Some("it is what the LLM is told"),
@@ -81,7 +83,7 @@ pub(super) fn refusal(key: &str, value: &Value) -> Option<&'static str> {
             Some("it decides how your server keeps the index")
         }
         _ if key.starts_with("store.") => Some("it says where articles and questions are sent"),
-        _ => Some("it is for your own configuration to say"),
+        _ => Some("only your own configuration may set it"),
     }
 }
 

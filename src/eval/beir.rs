@@ -80,7 +80,7 @@ pub fn questions(queries: &str, qrels: &str) -> Result<Vec<Question>> {
                 ErrorKind::Parse,
                 format!("qrels, line {} has {} fields, not 3", at + 1, fields.len()),
             )
-            .hint("they are query-id, corpus-id and score, parted by tabs"));
+            .hint("they are query-id, corpus-id and score, separated by tabs"));
         };
         let Ok(grade) = score.parse::<u32>() else {
             // The header.

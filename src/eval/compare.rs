@@ -99,7 +99,7 @@ pub fn table(rows: &[Row]) -> String {
             Change::Better => "better".to_owned(),
             Change::Worse => "WORSE".to_owned(),
             Change::NoDifference => format!(
-                "no difference can be seen with {} questions (one of {:.3} could)",
+                "no difference detectable with {} questions (one of {:.3} would be)",
                 row.n, row.difference.detectable
             ),
         };

@@ -42,7 +42,7 @@ pub fn question(
     let kept: Kept = serde_json::from_str(&answer.answer).map_err(|error| {
         Error::new(ErrorKind::Library, format!("the kept answer {} can't be read", answer.id))
             .caused_by(error)
-            .hint("it is of another version of wellread; give the question anew")
+            .hint("it is from another version of wellread; ask the question again")
     })?;
     let text = answer.standalone.as_ref().unwrap_or(&answer.question);
     let cited: Vec<usize> = kept.sentences.iter().flat_map(|one| one.citations.clone()).collect();

@@ -208,8 +208,8 @@ pub fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>>
         .collect()
 }
 
-/// Takes a last line without its end off a file of JSON lines, so that it can be gone on with; only
-/// for whom the file belongs to.
+/// Removes an incomplete last line from a file of JSON lines, so that it can be appended to; only
+/// for the file's owner.
 ///
 /// # Errors
 /// If the file can't be read or written.

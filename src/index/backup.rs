@@ -92,7 +92,7 @@ impl Index {
     ) -> Result<Backup> {
         const DOING: &str = "cannot write the backup";
         if to.exists() {
-            return Err(Error::new(ErrorKind::Usage, format!("{} is there already", to.display()))
+            return Err(Error::new(ErrorKind::Usage, format!("{} already exists", to.display()))
                 .hint("choose another name, or move that file away"));
         }
         let folder = match to.parent() {
@@ -159,7 +159,7 @@ pub fn restore(from: &Path, data: &Path, events: Events<'_>, cancel: &Cancel) ->
         if data.join(there).exists() {
             return Err(Error::new(
                 ErrorKind::Usage,
-                format!("{} is there already", data.join(there).display()),
+                format!("{} already exists", data.join(there).display()),
             )
             .hint("restore into another data folder (--data DIR), or move that away"));
         }
@@ -196,14 +196,14 @@ pub fn restore(from: &Path, data: &Path, events: Events<'_>, cancel: &Cancel) ->
         let entry =
             zip.by_name(&kept.path).map_err(|_| damaged(&format!("{} is not in it", kept.path)))?;
         if entry.size() != kept.bytes {
-            return Err(damaged(&format!("{} has another size than was kept", kept.path)));
+            return Err(damaged(&format!("{} does not have its recorded size", kept.path)));
         }
         let mut out = Holes { file: File::create(&target).map_err(cannot(DOING))?, bytes: 0 };
         // No more is unpacked than was said.
         let (bytes, sha256) = copy(&mut entry.take(kept.bytes + 1), &mut out, cancel)?;
         out.finish().map_err(cannot(DOING))?;
         if bytes != kept.bytes || sha256 != kept.sha256 {
-            return Err(damaged(&format!("{} is not what was kept (SHA-256)", kept.path)));
+            return Err(damaged(&format!("{} does not match its SHA-256", kept.path)));
         }
     }
     events(Event::Done { task: "Restoring".to_owned() });

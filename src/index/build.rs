@@ -58,7 +58,7 @@ impl Index {
         };
         if live.schema < SCHEMA {
             (work.events)(Event::Status(format!(
-                "An older wellread made the index (schema {}): building it anew from the library",
+                "An older wellread made the index (schema {}): rebuilding it from the library",
                 live.schema
             )));
             return self.make(&writer, work, Average::Measured, None);

@@ -44,8 +44,7 @@ impl Frequencies {
             std::io::ErrorKind::NotFound => damaged(&format!("{} is missing", path.display())),
             _ => Error::io("cannot read the index", error),
         })?;
-        Frequencies::parse(&bytes)
-            .ok_or_else(|| damaged(&format!("{} is not what was written", path.display())))
+        Frequencies::parse(&bytes).ok_or_else(|| damaged(&format!("{} is corrupt", path.display())))
     }
 
     fn parse(bytes: &[u8]) -> Option<Frequencies> {

@@ -40,9 +40,8 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         std::io::ErrorKind::NotFound => damaged(&format!("{} is missing", path.display())),
         _ => Error::io("cannot read the index", error),
     })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        damaged(&format!("{} is not what was written", path.display())).caused_by(error)
-    })
+    serde_json::from_slice(&bytes)
+        .map_err(|error| damaged(&format!("{} is corrupt", path.display())).caused_by(error))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
@@ -198,7 +197,7 @@ pub(super) fn hold(dir: &Path) -> Result<Held> {
             .and_then(|file| file.file().lock_shared().map(|()| file))
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => {
-                    damaged(&format!("generation {name}, to which it points, is gone"))
+                    damaged(&format!("it points to generation {name}, which is gone"))
                 }
                 _ => Error::io("cannot read the index", error),
             })
@@ -209,7 +208,7 @@ pub(super) fn hold(dir: &Path) -> Result<Held> {
             Err(error) => return Err(error),
         }
     }
-    Err(damaged("its pointer does not come to rest"))
+    Err(damaged("its pointer keeps changing"))
 }
 
 /// What readers of a generation lock; in old ones its record.

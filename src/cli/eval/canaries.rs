@@ -36,7 +36,7 @@ pub(super) fn run(app: &App<'_>, args: &EvalCanaries) -> Result<Outcome> {
         app.ui.result(&app.ui.pen.safe(&report.table()))?;
     }
     if report.clean_answered == 0 {
-        app.ui.warning("this LLM answers from none of the articles as they are: nothing was tried");
+        app.ui.warning("this LLM answers from none of the unaltered articles: nothing was tested");
     }
     Ok(if report.holds() { Outcome::Done } else { Outcome::No })
 }

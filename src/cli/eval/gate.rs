@@ -74,12 +74,12 @@ impl Gate {
             .iter()
             .filter_map(|(metric, wanted)| {
                 let Some(of) = all.and_then(|all| all.get(metric)) else {
-                    return Some(format!("{metric} was not measured; {wanted} is wanted"));
+                    return Some(format!("{metric} was not measured; the gate is {wanted}"));
                 };
                 let is_cost = is_cost(metric);
                 let holds = if is_cost { of.mean <= *wanted } else { of.mean >= *wanted };
                 let side = if is_cost { "at most" } else { "at least" };
-                (!holds).then(|| format!("{metric} is {:.3}; {side} {wanted} is wanted", of.mean))
+                (!holds).then(|| format!("{metric} is {:.3}; the gate is {side} {wanted}", of.mean))
             })
             .collect();
         if summary.failed > 0 {

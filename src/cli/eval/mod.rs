@@ -123,20 +123,21 @@ fn run_with(
     let mut folder = Folder::take(&runs_folder(app)?, &manifest, args.fresh)?;
     if let Some(path) = &folder.passed_over {
         app.ui.warning(&format!(
-            "the unfinished run {} is of another build of wellread; a new one is begun",
+            "the unfinished run {} is from another build of wellread; starting a new one",
             path.display()
         ));
     }
     if !folder.done.is_empty() {
-        app.ui.status(&format!("Going on after {} questions", folder.done.len()));
+        app.ui.status(&format!("Resuming after {} questions", folder.done.len()));
     }
     let asked: Vec<&Question> = questions.iter().map(|(question, _)| *question).collect();
     files::write(&folder.path.join(QUESTIONS), sets::json_lines(&asked)?.as_bytes())?;
     let bench = Bench { kb: &kb, filter: &filter, answers: !args.retrieval_only, watch };
     let summary =
         run::run(&bench, &mut folder, &questions).map_err(|error| match error.kind() {
-            ErrorKind::Interrupted => Error::interrupted()
-                .hint("the same command goes on where it was; --fresh begins anew"),
+            ErrorKind::Interrupted => {
+                Error::interrupted().hint("the same command resumes it; --fresh starts over")
+            }
             _ => error,
         })?;
     let page = report::html(
@@ -171,11 +172,7 @@ fn refuse(set: &QuestionSet, problems: &[String]) -> Result<()> {
     };
     Err(Error::new(
         ErrorKind::NotFound,
-        format!(
-            "gold of {} does not stand in the library:\n  {}{more}",
-            set.name,
-            shown.join("\n  ")
-        ),
+        format!("gold of {} is not in the library:\n  {}{more}", set.name, shown.join("\n  ")),
     )
     .hint("add the articles that the set was made for (--source), or correct these lines"))
 }

@@ -27,10 +27,7 @@ pub(super) fn check(app: &App<'_>, args: &EvalCheck) -> Result<Outcome> {
     if app.json {
         app.ui.json(&serde_json::json!({ "set": set.name, "questions": count }))?;
     } else {
-        app.ui.result(&format!(
-            "{}: {count} questions, all gold stands in the library\n",
-            set.name
-        ))?;
+        app.ui.result(&format!("{}: {count} questions, all gold is in the library\n", set.name))?;
     }
     Ok(Outcome::Done)
 }

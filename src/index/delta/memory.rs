@@ -43,7 +43,7 @@ impl Delta {
     /// # Errors
     /// [`ErrorKind::Index`] if it is missing or damaged.
     pub fn open(path: &Path, bytes: u64, dimensions: usize, average: f64) -> Result<Delta> {
-        let is_damaged = || damaged(&format!("{} is not what was written", path.display()));
+        let is_damaged = || damaged(&format!("{} is corrupt", path.display()));
         let mut read = Vec::new();
         if bytes > 0 {
             read.reserve_exact(usize::try_from(bytes).map_err(|_| is_damaged())?);

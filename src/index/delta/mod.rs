@@ -271,7 +271,7 @@ impl DeltaReader {
     }
 
     fn damaged(&self) -> Error {
-        damaged(&format!("{} is not what was written", self.path.display()))
+        damaged(&format!("{} is corrupt", self.path.display()))
     }
 
     fn read_exact(&mut self, buffer: &mut [u8]) -> Result<()> {

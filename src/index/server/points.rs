@@ -124,8 +124,7 @@ impl ServerStore {
             return Err(Error::new(
                 ErrorKind::Index,
                 format!(
-                    "collection {name} of {} is not of this model's shape: it has {has} \
-                     dimensions under \"{DENSE}\", wanted are {}",
+                    "collection {name} of {} does not fit this model: it has {has} dimensions under \"{DENSE}\", not {}",
                     server.url, shape.dimensions
                 ),
             )

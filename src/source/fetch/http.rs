@@ -370,7 +370,7 @@ async fn public_addresses(url: &Url) -> Result<Vec<SocketAddr>> {
             ErrorKind::Network,
             format!("{url} points into a private network ({})", address.ip()),
         )
-        .hint("if that is meant, allow it with --allow-private")),
+        .hint("if you mean to, allow it with --allow-private")),
         None if addresses.is_empty() => Err(network(url, "has no address")),
         None => Ok(addresses),
     }

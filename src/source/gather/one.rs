@@ -209,7 +209,7 @@ impl Read<'_> {
         })?;
         if left > 0 {
             feed.warnings.push(format!(
-                "{left} articles stay summaries: at most {limit} linked pages are fetched at once \
+                "{left} articles stay summaries: at most {limit} linked pages are fetched per reading \
                  (fetch.max_linked_pages)"
             ));
         }

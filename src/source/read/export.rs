@@ -86,7 +86,7 @@ impl Archive<'_> {
         self.taken += length;
         if length > MAX_ENTRY || self.taken > MAX_ALL {
             return Err(too_large(format!(
-                "it unpacks to too much: {name} takes it over {} MB",
+                "it is too large unpacked: {name} takes it over {} MB",
                 if length > MAX_ENTRY { MAX_ENTRY } else { MAX_ALL } >> 20
             )));
         }
