@@ -14,7 +14,7 @@ use super::{
 use crate::answer::cite::{self, Evidence, Sentences};
 use crate::base::error::Result;
 use crate::base::{Cancel, Document, DocumentId};
-use crate::infer::details::Kind;
+use crate::infer::details::DetailKind;
 use crate::infer::{Embedder, Finish, Generator, Prompt, Purpose, Sampling};
 use crate::retrieve::{self, Look, Passage, Retrieved};
 
@@ -76,8 +76,8 @@ impl Asked<'_> {
         let (hits, further) =
             self.retrieved.hits.split_at(options.passages.min(self.retrieved.hits.len()));
         let mut passages = retrieve::join(hits, self.document)?;
-        let seen = (self.look)(Kind::Sentences, hits)?;
-        let asked = retrieve::Asked::new(&self.retrieved.embedding, self.retrieved);
+        let seen = (self.look)(DetailKind::Sentences, hits)?;
+        let asked = retrieve::QuestionTokens::new(&self.retrieved.embedding, self.retrieved);
         let mut scored = retrieve::score(hits, &seen, &asked, self.retrieved, &passages);
         let signals = signals(self.question, self.retrieved, &passages, &scored);
         retrieve::cut(&mut passages, &mut scored, options.read_tokens, &count)?;

@@ -8,15 +8,15 @@ use super::args::FeedbackCommand;
 use super::text::shorten;
 use super::ui::styles;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::library::Verdict;
+use crate::library::Rating;
 
 /// Characters of a question in a list.
 const WIDTH: usize = 80;
 
 pub(super) fn run(app: &App<'_>, command: &FeedbackCommand) -> Result<Outcome> {
     let (verdict, args) = match command {
-        FeedbackCommand::Good(args) => (Verdict::Good, args),
-        FeedbackCommand::Bad(args) => (Verdict::Bad, args),
+        FeedbackCommand::Good(args) => (Rating::Good, args),
+        FeedbackCommand::Bad(args) => (Rating::Bad, args),
         FeedbackCommand::List => return list(app),
     };
     let library = app.kb()?.filled_library()?;
@@ -69,8 +69,8 @@ fn list(app: &App<'_>) -> Result<Outcome> {
     let mut text = String::new();
     for one in &all {
         let style = match one.verdict {
-            Verdict::Good => styles::GOOD,
-            Verdict::Bad => styles::ERROR,
+            Rating::Good => styles::GOOD,
+            Rating::Bad => styles::ERROR,
         };
         let verdict = pen.paint(style, &format!("{:<4}", one.verdict.as_str()));
         let id = pen.paint(styles::NUMBER, &format!("{:>5}", one.answer.id));

@@ -9,7 +9,7 @@ use super::KnowledgeBase;
 use crate::base::error::Result;
 use crate::base::{CacheUse, ChunkId, Hit};
 use crate::document::chunk;
-use crate::infer::details::{Details, Kind};
+use crate::infer::details::{DetailKind, Details};
 use crate::infer::sentences::of_sentences;
 use crate::infer::{Embedder, Purpose};
 use crate::library::Library;
@@ -22,9 +22,9 @@ const EACH: usize = 6_000;
 
 /// What a hit's details depend on, but for settings that don't change while a knowledge base is open:
 /// the chunk, which stands for its headings and text, and the title.
-type Key = (Kind, ChunkId, String);
+type Key = (DetailKind, ChunkId, String);
 
-fn key(kind: Kind, hit: &Hit) -> Key {
+fn key(kind: DetailKind, hit: &Hit) -> Key {
     (kind, hit.chunk_id, hit.article.title.clone())
 }
 
@@ -57,7 +57,7 @@ impl DetailsCache {
     }
 
     /// The details of hits, in their order; `None` where they are not there.
-    fn get(&self, kind: Kind, hits: &[Hit]) -> Vec<Option<Arc<Details>>> {
+    fn get(&self, kind: DetailKind, hits: &[Hit]) -> Vec<Option<Arc<Details>>> {
         let known: Vec<_> = hits.iter().map(|hit| self.cache.get(&key(kind, hit))).collect();
         let found = known.iter().flatten().count();
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +76,7 @@ impl KnowledgeBase {
         &self,
         library: &Library,
         embedder: &dyn Embedder,
-        kind: Kind,
+        kind: DetailKind,
         hits: &[Hit],
     ) -> Result<Vec<Arc<Details>>> {
         let DetailsCache { cache, .. } = &self.parts.details;
@@ -98,24 +98,24 @@ impl KnowledgeBase {
         &self,
         library: &Library,
         embedder: &dyn Embedder,
-        kind: Kind,
+        kind: DetailKind,
         hits: &[&Hit],
     ) -> Result<Vec<Arc<Details>>> {
         let texts = match kind {
-            Kind::Tokens => self.embedded_texts(embedder, hits)?,
-            Kind::Sentences => hits.iter().map(|hit| hit.text.clone()).collect(),
+            DetailKind::Tokens => self.embedded_texts(embedder, hits)?,
+            DetailKind::Sentences => hits.iter().map(|hit| hit.text.clone()).collect(),
         };
         let (texts, places) = distinct(&texts);
         let model = embedder.fingerprint();
         let found = filled(library.cached_details(&model, kind, &texts)?, |missing| {
             let missing: Vec<&str> = missing.iter().map(|at| texts[*at]).collect();
             let made = match kind {
-                Kind::Tokens => embedder
+                DetailKind::Tokens => embedder
                     .embed_tokens(&missing, Purpose::Passage)?
                     .iter()
                     .map(Details::tokens)
                     .collect(),
-                Kind::Sentences => of_sentences(embedder, &missing)?,
+                DetailKind::Sentences => of_sentences(embedder, &missing)?,
             };
             // Where they can't be kept they are made again the next time.
             let _ = library.cache_details(&model, kind, missing.into_iter().zip(&made));

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::base::Fingerprint;
     use crate::base::error::{Error, ErrorKind};
-    use crate::infer::{Generation, Prompt, Sampling};
+    use crate::infer::{Generated, Prompt, Sampling};
 
     struct Mute;
 
@@ -136,7 +136,7 @@ mod tests {
             _: &Prompt,
             _: &Sampling,
             _: &mut dyn FnMut(&str) -> ControlFlow<()>,
-        ) -> Result<Generation> {
+        ) -> Result<Generated> {
             Err(Error::new(ErrorKind::Bug, "it says nothing"))
         }
 

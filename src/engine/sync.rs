@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{Cancel, Event, Events, Extent, SourceId, Warning};
 use crate::document::html::CleanOptions;
-use crate::library::{Claimed, Found, Library, Recorded};
+use crate::library::{Claimed, Library, Recorded, SourceItems};
 use crate::source::fetch::{Cursor, FetchOptions, Fetcher, Source};
 use crate::source::{self, Job, Part};
 
@@ -181,8 +181,11 @@ impl Ongoing {
             (reading.events)(Event::Warning(Warning::NoArticles(id.clone())));
         }
         reading.library.add_source(&id, source.kind(), now)?;
-        let found =
-            Found { title: part.title.as_deref(), site: part.site.as_deref(), items: &part.items };
+        let found = SourceItems {
+            title: part.title.as_deref(),
+            site: part.site.as_deref(),
+            items: &part.items,
+        };
         // Until the last part is stored, no cursor says that the source was read.
         let is_last = part.cursor.is_some();
         let cursor = part.cursor.unwrap_or_default();

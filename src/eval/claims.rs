@@ -52,7 +52,7 @@ pub struct Checked {
     /// Whether the articles support it.
     pub holds: bool,
     /// What the check says.
-    pub found: Found,
+    pub found: ClaimVerdict,
     /// Whether a gold article is among those that the claim was checked against.
     pub seen: bool,
     /// Whether the first place that supports it is of a gold article; `None` if none does.
@@ -62,7 +62,7 @@ pub struct Checked {
 /// What the check says of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Found {
+pub enum ClaimVerdict {
     /// It is supported.
     Supported,
     /// The words don't tell.
@@ -80,11 +80,11 @@ impl Checked {
         is_gold: &dyn Fn(&Claim, usize) -> bool,
     ) -> Checked {
         let found = |claim: &Claim| match claim.verdict {
-            Verdict::Supported(_) => Found::Supported,
-            Verdict::Unsure(_) => Found::Unsure,
-            Verdict::Unsupported(_) | Verdict::NoClaim => Found::Unsupported,
+            Verdict::Supported(_) => ClaimVerdict::Supported,
+            Verdict::Unsure(_) => ClaimVerdict::Unsure,
+            Verdict::Unsupported(_) | Verdict::NoClaim => ClaimVerdict::Unsupported,
         };
-        let order = [Found::Supported, Found::Unsure, Found::Unsupported];
+        let order = [ClaimVerdict::Supported, ClaimVerdict::Unsure, ClaimVerdict::Unsupported];
         let worst = claims.iter().map(found).max_by_key(|one| order.iter().position(|o| o == one));
         let cited = claims.first().and_then(|claim| match &claim.verdict {
             Verdict::Supported(evidence) => {
@@ -96,7 +96,7 @@ impl Checked {
             id: label.id.clone(),
             kind: label.kind.clone(),
             holds: label.holds,
-            found: worst.unwrap_or(Found::Unsupported),
+            found: worst.unwrap_or(ClaimVerdict::Unsupported),
             seen: claims
                 .iter()
                 .any(|claim| claim.passages.iter().any(|passage| is_gold(claim, passage.n))),
@@ -125,7 +125,7 @@ pub struct Summary {
 }
 
 /// Whether a claim holds, what was found, whether its gold was looked at, and whether it is cited.
-type Mark = (bool, Found, bool, Option<bool>);
+type Mark = (bool, ClaimVerdict, bool, Option<bool>);
 
 /// Sums up what became of claims.
 pub fn summary(all: &[Checked]) -> Summary {
@@ -144,10 +144,14 @@ pub fn summary(all: &[Checked]) -> Summary {
         kinds.entry(one.kind.clone()).or_default()[one.found as usize] += 1;
     }
     Summary {
-        precision: share(|(holds, found, ..)| (*found == Found::Supported).then_some(*holds)),
-        recall: share(|(holds, found, ..)| holds.then_some(*found == Found::Supported)),
-        caught: share(|(holds, found, ..)| (!holds).then_some(*found != Found::Supported)),
-        rejected: share(|(holds, found, ..)| (*found == Found::Unsupported).then_some(!holds)),
+        precision: share(|(holds, found, ..)| {
+            (*found == ClaimVerdict::Supported).then_some(*holds)
+        }),
+        recall: share(|(holds, found, ..)| holds.then_some(*found == ClaimVerdict::Supported)),
+        caught: share(|(holds, found, ..)| (!holds).then_some(*found != ClaimVerdict::Supported)),
+        rejected: share(|(holds, found, ..)| {
+            (*found == ClaimVerdict::Unsupported).then_some(!holds)
+        }),
         cited: share(|(holds, _, _, cited)| cited.filter(|_| *holds)),
         seen: share(|(_, _, seen, _)| Some(*seen)),
         kinds,
@@ -178,12 +182,12 @@ mod tests {
             cited,
         };
         let all = [
-            one(true, Found::Supported, Some(true)),
-            one(true, Found::Supported, Some(false)),
-            one(true, Found::Unsure, None),
-            one(true, Found::Unsupported, None),
-            one(false, Found::Supported, Some(true)),
-            one(false, Found::Unsupported, None),
+            one(true, ClaimVerdict::Supported, Some(true)),
+            one(true, ClaimVerdict::Supported, Some(false)),
+            one(true, ClaimVerdict::Unsure, None),
+            one(true, ClaimVerdict::Unsupported, None),
+            one(false, ClaimVerdict::Supported, Some(true)),
+            one(false, ClaimVerdict::Unsupported, None),
         ];
         let summary = summary(&all);
         let mean = |of: Option<Estimate>| of.map(|of| of.mean);

@@ -7,7 +7,7 @@ use crate::answer::cite::particulars;
 use crate::answer::{AnswerSentence, AnswerStatus};
 use crate::base::ArticleId;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::library::{Feedback, Verdict};
+use crate::library::{Feedback, Rating};
 
 /// Facts of a question at the most: what an answer says besides may be left out of another.
 const FACTS: usize = 3;
@@ -61,7 +61,7 @@ pub fn question(
             gold.push(place);
         }
     }
-    let is_good = *verdict == Verdict::Good;
+    let is_good = *verdict == Rating::Good;
     // That the articles don't say is right, or else what they were asked is somewhere in them.
     let is_silence = is_good && kept.status == AnswerStatus::Abstained;
     let answerable = !gold.is_empty() && !is_silence;
@@ -98,7 +98,7 @@ mod tests {
     use crate::eval::set;
     use crate::library::KeptAnswer;
 
-    fn feedback(verdict: Verdict, status: &str) -> Feedback {
+    fn feedback(verdict: Rating, status: &str) -> Feedback {
         let sentences = if status == "answered" {
             serde_json::json!([{
                 "text": "It took Eilif Lund 912 hours.", "citations": [2],
@@ -126,11 +126,11 @@ mod tests {
             },
             given_at: Timestamp::UNIX_EPOCH,
             verdict,
-            note: (verdict == Verdict::Bad).then(|| "names the wrong man".into()),
+            note: (verdict == Rating::Bad).then(|| "names the wrong man".into()),
         }
     }
 
-    fn made(verdict: Verdict, status: &str) -> Question {
+    fn made(verdict: Rating, status: &str) -> Question {
         let guid = |id: &ArticleId| Ok(Some(format!("guid of {id}")));
         let question = question(&feedback(verdict, status), &guid).unwrap();
         // Whatever it is, it is a question of a well-formed set.
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_good_answer_gives_gold_and_facts() {
-        let question = made(Verdict::Good, "answered");
+        let question = made(Rating::Good, "answered");
         assert_eq!(question.question, "How long did the Tern take?");
         assert_eq!(question.gold.len(), 1);
         assert_eq!(question.gold[0].doc.as_deref(), Some("guid of a2"));
@@ -151,19 +151,19 @@ mod tests {
 
     #[test]
     fn an_abstention_that_is_good_is_unanswerable() {
-        let question = made(Verdict::Good, "abstained");
+        let question = made(Rating::Good, "abstained");
         assert!(!question.answerable && question.gold.is_empty());
     }
 
     #[test]
     fn a_bad_answer_is_for_a_person_to_complete() {
         for status in ["answered", "abstained"] {
-            let question = made(Verdict::Bad, status);
+            let question = made(Rating::Bad, status);
             assert_eq!(question.kind, "bad");
             assert_eq!(question.note.as_deref(), Some("to be completed: names the wrong man"));
             assert!(question.answerable && question.facts.is_empty() && !question.gold.is_empty());
         }
-        let mut unreadable = feedback(Verdict::Bad, "answered");
+        let mut unreadable = feedback(Rating::Bad, "answered");
         unreadable.answer.answer = "{}".into();
         let error = question(&unreadable, &|_| Ok(None)).unwrap_err();
         assert!(error.to_string().contains("answer 7"), "{error}");

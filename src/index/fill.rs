@@ -14,7 +14,7 @@ use crate::base::{
 use crate::document::chunk::{self, ChunkOptions};
 use crate::document::html::CleanOptions;
 use crate::document::terms::{self, Terms};
-use crate::infer::details::{Details, Kind};
+use crate::infer::details::{DetailKind, Details};
 use crate::infer::sentences::of_sentences;
 use crate::infer::{Embedder, Purpose};
 use crate::library::{Library, Pending};
@@ -343,7 +343,7 @@ impl<'a> Filling<'a> {
             let new = work.embedder.embed_tokens(&some, Purpose::Passage)?;
             let details: Vec<Details> = new.iter().map(Details::tokens).collect();
             let details = some.iter().copied().zip(&details);
-            work.library.cache_details(&model, Kind::Tokens, details)?;
+            work.library.cache_details(&model, DetailKind::Tokens, details)?;
             let new: Vec<Vec<f32>> = new.into_iter().map(|one| one.vector).collect();
             if work.sentences {
                 let said = batch.iter().filter_map(|(_, places)| chunks.get(*places.first()?));
@@ -374,11 +374,11 @@ impl<'a> Filling<'a> {
 fn keep_sentences<'a>(work: &Work<'_>, texts: impl Iterator<Item = &'a str>) -> Result<()> {
     let model = work.embedder.fingerprint();
     let mut texts: Vec<&str> = texts.collect::<BTreeSet<_>>().into_iter().collect();
-    let known = work.library.cached_details(&model, Kind::Sentences, &texts)?;
+    let known = work.library.cached_details(&model, DetailKind::Sentences, &texts)?;
     let mut is_known = known.iter().map(Option::is_some);
     texts.retain(|_| !is_known.next().unwrap_or_default());
     let details = of_sentences(work.embedder, &texts)?;
-    work.library.cache_details(&model, Kind::Sentences, texts.into_iter().zip(&details))
+    work.library.cache_details(&model, DetailKind::Sentences, texts.into_iter().zip(&details))
 }
 
 /// The states that articles are held at, as the library asks for them.

@@ -11,19 +11,19 @@ use super::Embedding;
 
 /// What is kept of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum DetailKind {
     /// Its tokens.
     Tokens,
     /// Its sentences, each embedded by itself.
     Sentences,
 }
 
-impl Kind {
+impl DetailKind {
     /// What it is stored under; another number for every change of what is kept.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Tokens => "tokens 1",
-            Kind::Sentences => "sentences 1",
+            DetailKind::Tokens => "tokens 1",
+            DetailKind::Sentences => "sentences 1",
         }
     }
 }

@@ -128,7 +128,7 @@ pub enum Finish {
 
 /// What was generated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Generation {
+pub struct Generated {
     /// All of it, without the opening.
     pub text: String,
     /// Tokens of the prompt as the LLM got it.
@@ -147,10 +147,10 @@ pub struct Generation {
     pub finish: Finish,
 }
 
-impl Generation {
+impl Generated {
     /// One that has said nothing yet.
-    pub(crate) fn empty(prompt_tokens: usize, finish: Finish) -> Generation {
-        Generation {
+    pub(crate) fn empty(prompt_tokens: usize, finish: Finish) -> Generated {
+        Generated {
             text: String::new(),
             prompt_tokens,
             completion_tokens: 0,
@@ -177,7 +177,7 @@ pub trait Generator: Send {
     fn count_tokens(&self, text: &str) -> Result<usize>;
 
     /// Goes on from the prompt; `on_text` gets each piece of whole characters as it comes, and may
-    /// break off. The pieces joined are [`Generation::text`].
+    /// break off. The pieces joined are [`Generated::text`].
     ///
     /// # Errors
     /// [`crate::base::error::ErrorKind::TooLong`] if the prompt leaves no room in the context.
@@ -186,7 +186,7 @@ pub trait Generator: Send {
         prompt: &Prompt,
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Generation>;
+    ) -> Result<Generated>;
 
     /// The natural logarithm of how likely the LLM is to go on from the prompt with each of some
     /// texts, its tokens' probabilities multiplied: 0 is certain. A text is not taken to end there,

@@ -51,7 +51,7 @@ pub struct ConversationInfo {
 
 /// What a reader thinks of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Rating {
     /// It is right and of use.
     Good,
     /// It is not.
@@ -66,17 +66,17 @@ pub struct Feedback {
     /// When the verdict was given.
     pub given_at: Timestamp,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: Rating,
     /// What the reader says of it.
     pub note: Option<String>,
 }
 
-impl Verdict {
+impl Rating {
     /// As it is stored and written: `good` or `bad`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Verdict::Good => "good",
-            Verdict::Bad => "bad",
+            Rating::Good => "good",
+            Rating::Bad => "bad",
         }
     }
 }
@@ -201,7 +201,7 @@ impl Library {
     pub fn give_feedback(
         &self,
         answer: i64,
-        verdict: Verdict,
+        verdict: Rating,
         note: Option<&str>,
         now: Timestamp,
     ) -> Result<bool> {
@@ -237,7 +237,7 @@ impl Library {
                 Ok(Feedback {
                     given_at: from_micros("given_at", &answer.id.to_string(), row.get(6)?)?,
                     answer,
-                    verdict: if verdict == "good" { Verdict::Good } else { Verdict::Bad },
+                    verdict: if verdict == "good" { Rating::Good } else { Rating::Bad },
                     note: row.get(8)?,
                 })
             })?

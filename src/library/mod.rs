@@ -32,10 +32,10 @@ mod tests;
 mod vectors;
 
 pub use articles::{ArticleInfo, ArticlesPage, RevisionInfo};
-pub use history::{ConversationInfo, Feedback, KeptAnswer, NewAnswer, Verdict};
+pub use history::{ConversationInfo, Feedback, KeptAnswer, NewAnswer, Rating};
 pub use identity::{Item, canonical_url, url_key};
 pub use indexed::Pending;
-pub use record::{Claimed, Found, Recorded};
+pub use record::{Claimed, Recorded, SourceItems};
 pub use schema::VERSION as SCHEMA_VERSION;
 pub use shards::{VectorFile, shard_of, to_file};
 pub use sources::{RemovedSource, SourceInfo};

@@ -20,7 +20,7 @@ use crate::source::fetch::Cursor;
 
 /// What a source held.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found<'a> {
+pub struct SourceItems<'a> {
     /// The feed's title.
     pub title: Option<&'a str>,
     /// The site that the feed belongs to.
@@ -76,7 +76,7 @@ impl Library {
     pub fn record(
         &self,
         source: &SourceId,
-        found: Found<'_>,
+        found: SourceItems<'_>,
         cursor: &Cursor,
         clean: &CleanOptions,
         now: Timestamp,
@@ -93,7 +93,7 @@ impl Library {
     pub fn record_part(
         &self,
         source: &SourceId,
-        found: Found<'_>,
+        found: SourceItems<'_>,
         cursor: &Cursor,
         clean: &CleanOptions,
         now: Timestamp,
@@ -132,7 +132,7 @@ impl Library {
 fn take_in(
     tx: &Transaction<'_>,
     source: &SourceId,
-    found: Found<'_>,
+    found: SourceItems<'_>,
     now: Timestamp,
     Claimed(claimed): &mut Claimed,
 ) -> Sql<(Recorded, Vec<ArticleId>)> {

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{Library, Sql};
 use crate::base::Fingerprint;
 use crate::base::error::Result;
-use crate::infer::details::{Details, Kind};
+use crate::infer::details::{DetailKind, Details};
 
 /// A table of what a model made of texts.
 struct Made {
@@ -65,7 +65,7 @@ impl Library {
     pub fn cached_details(
         &self,
         model: &Fingerprint,
-        kind: Kind,
+        kind: DetailKind,
         texts: &[&str],
     ) -> Result<Vec<Option<Details>>> {
         self.made(&DETAILS, &of_details(model, kind), texts, Details::from_bytes)
@@ -78,7 +78,7 @@ impl Library {
     pub fn cache_details<'a>(
         &self,
         model: &Fingerprint,
-        kind: Kind,
+        kind: DetailKind,
         details: impl IntoIterator<Item = (&'a str, &'a Details)>,
     ) -> Result<()> {
         let details = details.into_iter().map(|(text, details)| (text, details.to_bytes()));
@@ -133,7 +133,7 @@ impl Library {
 }
 
 /// What details are stored under.
-fn of_details(model: &Fingerprint, kind: Kind) -> String {
+fn of_details(model: &Fingerprint, kind: DetailKind) -> String {
     let mut model = model.clone();
     model.0.insert("details".to_owned(), kind.name().to_owned());
     model.short()

@@ -14,7 +14,7 @@ use crate::base::error::Result;
 use crate::compute::Pool;
 use crate::document::terms;
 use crate::infer::Embedding;
-use crate::infer::details::{Details, Kind, SignTable};
+use crate::infer::details::{DetailKind, Details, SignTable};
 
 /// What the best sentences count beside the tokens.
 const SENTENCES: f32 = 0.5;
@@ -29,15 +29,15 @@ const SECOND: usize = 15;
 const BEHIND: f32 = 1e-3;
 
 /// A question, prepared for being compared with many texts.
-pub struct Asked {
+pub struct QuestionTokens {
     /// Weight and state of each token, the weights' sum being 1.
     tokens: Vec<(f32, SignTable)>,
     vector: SignTable,
 }
 
-impl Asked {
+impl QuestionTokens {
     /// Prepares the question of a search, as it was embedded.
-    pub fn new(embedding: &Embedding, retrieved: &Retrieved) -> Asked {
+    pub fn new(embedding: &Embedding, retrieved: &Retrieved) -> QuestionTokens {
         let words: Vec<(Range<usize>, f32)> = retrieved
             .searched
             .unicode_word_indices()
@@ -53,7 +53,7 @@ impl Asked {
             .collect();
         let sum: f32 = tokens.iter().map(|(weight, _)| weight).sum();
         tokens.iter_mut().for_each(|(weight, _)| *weight /= sum);
-        Asked { tokens, vector: SignTable::new(&embedding.vector) }
+        QuestionTokens { tokens, vector: SignTable::new(&embedding.vector) }
     }
 
     /// How well the tokens of a text match: the weighted mean of each token's best match, −1 to 1.
@@ -90,17 +90,17 @@ fn weight(word: &str, retrieved: &Retrieved) -> f32 {
 }
 
 /// Gives the details of hits, in their order.
-pub type Look<'a> = &'a dyn Fn(Kind, &[Hit]) -> Result<Vec<Arc<Details>>>;
+pub type Look<'a> = &'a dyn Fn(DetailKind, &[Hit]) -> Result<Vec<Arc<Details>>>;
 
 /// Ranks the first `count` hits anew by their tokens, and of those the first [`SECOND`] by their
 /// sentences, too; all others stay behind them in their order.
 ///
 /// # Errors
 /// If `look` fails.
-pub fn rank(hits: &mut [Hit], count: usize, asked: &Asked, look: Look<'_>) -> Result<()> {
+pub fn rank(hits: &mut [Hit], count: usize, asked: &QuestionTokens, look: Look<'_>) -> Result<()> {
     let count = count.min(hits.len());
     let (first, _) = hits.split_at_mut(count);
-    let tokens = look(Kind::Tokens, first)?;
+    let tokens = look(DetailKind::Tokens, first)?;
     let scores: Vec<Mutex<f32>> = first.iter().map(|_| Mutex::default()).collect();
     Pool::shared().run(tokens.len().min(count), &|n| {
         *scores[n].lock().unwrap_or_else(PoisonError::into_inner) = asked.tokens(&tokens[n]);
@@ -110,7 +110,7 @@ pub fn rank(hits: &mut [Hit], count: usize, asked: &Asked, look: Look<'_>) -> Re
     }
     first.sort_by(order);
     let second = &mut first[..SECOND.min(count)];
-    let sentences = look(Kind::Sentences, second)?;
+    let sentences = look(DetailKind::Sentences, second)?;
     for (hit, details) in second.iter_mut().zip(sentences) {
         hit.score += SENTENCES * asked.best_sentences(&details);
         hit.scores.late = Some(hit.score);
@@ -153,14 +153,14 @@ mod tests {
         let mut retrieved = asked("keel masts");
         let rare = terms::query("keel").indices[0];
         retrieved.terms = SparseVector { indices: vec![rare], values: vec![1.5] };
-        let asked = Asked::new(&embedding(&[[1.0, 0.0], [0.0, 1.0]]), &retrieved);
+        let asked = QuestionTokens::new(&embedding(&[[1.0, 0.0], [0.0, 1.0]]), &retrieved);
         let weights: Vec<f32> = asked.tokens.iter().map(|(weight, _)| *weight).collect();
         assert_eq!(weights, [0.75, 0.25]);
     }
 
     #[test]
     fn the_best_pairs_and_sentences_by_hand() {
-        let asked = Asked::new(&embedding(&[[1.0, 0.0], [0.0, 1.0]]), &asked("a b"));
+        let asked = QuestionTokens::new(&embedding(&[[1.0, 0.0], [0.0, 1.0]]), &asked("a b"));
         let half = 0.5f32.sqrt();
         let pairs = |states: &[[f32; 2]]| Details::tokens(&embedding(states));
         let both = pairs(&[[0.9, 0.9], [0.9, 0.9], [-1.0, 1.0]]);
@@ -178,15 +178,15 @@ mod tests {
         let mut hits: Vec<Hit> = (0..40u128)
             .map(|at| fuse::tests::hit(at, Some(1.0 - at as f32 / 100.0), None))
             .collect();
-        let asked = Asked::new(&embedding(&[[1.0, 0.0]]), &asked("a"));
+        let asked = QuestionTokens::new(&embedding(&[[1.0, 0.0]]), &asked("a"));
         // The later a hit, the better its tokens.
-        let look = |kind: Kind, hits: &[Hit]| {
+        let look = |kind: DetailKind, hits: &[Hit]| {
             let of = |hit: &Hit| match kind {
-                Kind::Tokens if hit.chunk_id.0.as_u128() < 20 => {
+                DetailKind::Tokens if hit.chunk_id.0.as_u128() < 20 => {
                     Details::tokens(&embedding(&[[-1.0, 1.0]]))
                 }
-                Kind::Tokens => Details::tokens(&embedding(&[[1.0, 1.0]])),
-                Kind::Sentences => Details::sentences(2, vec![(0..1, vec![1.0, 1.0])]),
+                DetailKind::Tokens => Details::tokens(&embedding(&[[1.0, 1.0]])),
+                DetailKind::Sentences => Details::sentences(2, vec![(0..1, vec![1.0, 1.0])]),
             };
             Ok(hits.iter().map(of).map(Arc::new).collect())
         };

@@ -21,7 +21,7 @@ use crate::infer::{Embedder, Embedding, Purpose};
 
 pub use cut::cut;
 pub use fuse::fuse;
-pub use late::{Asked, Look};
+pub use late::{Look, QuestionTokens};
 pub use passages::{Passage, join, unread};
 pub use sentences::{Scored, covered, matching, matching_words, score};
 pub use typo::Mended;
@@ -172,7 +172,7 @@ pub fn search(
         mended,
     };
     if options.rerank > 0 {
-        let asked = Asked::new(&embedding, &found);
+        let asked = QuestionTokens::new(&embedding, &found);
         late::rank(&mut found.hits, options.rerank, &asked, look)?;
     }
     if limit > found.hits.len() && limit > options.candidates {

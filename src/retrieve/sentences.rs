@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::late::Asked;
+use super::late::QuestionTokens;
 use super::{Passage, Retrieved};
 use crate::base::Hit;
 use crate::document::sentence::sentences;
@@ -45,7 +45,7 @@ impl Scored {
 pub fn score(
     hits: &[Hit],
     seen: &[Arc<Details>],
-    asked: &Asked,
+    asked: &QuestionTokens,
     retrieved: &Retrieved,
     passages: &[Passage],
 ) -> Vec<Scored> {

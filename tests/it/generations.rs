@@ -10,7 +10,7 @@ use wellread::index::edge::EdgeOptions;
 use wellread::index::server::ServerOptions;
 use wellread::index::{Built, Index, Opened, Work};
 use wellread::infer::Embedder;
-use wellread::infer::details::Kind;
+use wellread::infer::details::DetailKind;
 
 use crate::made_up::*;
 use crate::qdrant::QdrantServer;
@@ -90,7 +90,7 @@ fn sentences_of_what_is_embedded_are_kept_if_they_are_wanted() {
         assert_eq!(built.embedded, 1);
         let text = "The keel is oak. The mast is pine.";
         let model = home.embedder.fingerprint();
-        let known = home.library.cached_details(&model, Kind::Sentences, &[text]).unwrap();
+        let known = home.library.cached_details(&model, DetailKind::Sentences, &[text]).unwrap();
         let parts = known[0].as_ref().map(|details| details.parts().count());
         assert_eq!(parts, sentences.then_some(2));
     }

@@ -12,7 +12,7 @@ use wellread::index::edge::EdgeOptions;
 use wellread::index::server::ServerOptions;
 use wellread::index::{Built, Index, Opened, Work};
 use wellread::infer::{Embedder, Embedding, Purpose, Token};
-use wellread::library::{Found, Item, Library};
+use wellread::library::{Item, Library, SourceItems};
 use wellread::source::fetch::{Cursor, SourceKind};
 
 use crate::qdrant::QdrantServer;
@@ -118,7 +118,7 @@ impl Home {
             extent: Extent::Full,
         };
         let items = [Item { article, place: None }];
-        let found = Found { title: None, site: None, items: &items };
+        let found = SourceItems { title: None, site: None, items: &items };
         self.library.record(&source, found, &Cursor::default(), &self.clean, now).unwrap();
     }
 

@@ -13,7 +13,7 @@ use crate::base::{ArticleId, SourceId, files};
 use crate::cli::args::{EvalCheck, EvalFromFeedback, EvalGenerate};
 use crate::eval::set::Question;
 use crate::eval::{beir, feedback, gold};
-use crate::library::{Found, Item, Verdict};
+use crate::library::{Item, Rating, SourceItems};
 use crate::source::fetch::{Cursor, IMPORTED, SourceKind};
 
 pub(super) fn check(app: &App<'_>, args: &EvalCheck) -> Result<Outcome> {
@@ -71,7 +71,7 @@ pub(super) fn import(
     library.add_source(&id, SourceKind::Import, now)?;
     let items: Vec<Item> =
         articles.into_iter().map(|article| Item { article, place: None }).collect();
-    let found = Found { title: Some(&name), site: None, items: &items };
+    let found = SourceItems { title: Some(&name), site: None, items: &items };
     let recorded =
         library.record(&id, found, &Cursor::default(), &app.settings.config.clean, now)?;
     app.ui.status(&format!(
@@ -125,7 +125,7 @@ pub(super) fn from_feedback(app: &App<'_>, args: &EvalFromFeedback) -> Result<Ou
         all.iter().map(|one| feedback::question(one, &guid)).collect::<Result<_>>()?;
     let Some(path) = &args.output else { return write_questions(app, &questions) };
     files::write_new(path, json_lines(&questions)?.as_bytes())?;
-    let open = questions.iter().filter(|question| question.kind == Verdict::Bad.as_str()).count();
+    let open = questions.iter().filter(|question| question.kind == Rating::Bad.as_str()).count();
     app.ui.status(&format!(
         "{} questions in {}, {open} of them to be completed",
         questions.len(),

@@ -9,7 +9,7 @@ use super::context::{Context, Model, PREFILL};
 use super::draft::Drafter;
 use super::stream::{Decoder, StopTexts};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::infer::{Finish, Generation, Sampling};
+use crate::infer::{Finish, Generated, Sampling};
 
 /// How a generation goes.
 pub(super) struct Rules<'a> {
@@ -33,7 +33,7 @@ pub(super) fn generate<M: Model>(
     mut scores: Vec<f32>,
     rules: &Rules<'_>,
     on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-) -> Result<Generation> {
+) -> Result<Generated> {
     let mut output = Output::new(rules, context.told.len(), on_text);
     if rules.room == 0 {
         return output.end(Finish::Length);
@@ -177,7 +177,7 @@ struct Output<'a> {
     decoder: Decoder,
     stops: StopTexts<'a>,
     on_text: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
-    result: Generation,
+    result: Generated,
     /// No more text is given on.
     is_closed: bool,
 }
@@ -193,7 +193,7 @@ impl<'a> Output<'a> {
             decoder: Decoder::default(),
             stops: StopTexts::new(&rules.sampling.stop),
             on_text,
-            result: Generation::empty(prompt_tokens, Finish::Length),
+            result: Generated::empty(prompt_tokens, Finish::Length),
             is_closed: false,
         }
     }
@@ -220,7 +220,7 @@ impl<'a> Output<'a> {
     }
 
     /// Gives on what was held back.
-    fn end(mut self, finish: Finish) -> Result<Generation> {
+    fn end(mut self, finish: Finish) -> Result<Generated> {
         self.result.finish = finish;
         if self.is_closed {
             return Ok(self.result);

@@ -111,7 +111,7 @@ fn heard(
     prompt: &[u32],
     (sampling, ends, cancel): (&Sampling, &[u32], usize),
     is_guessing: bool,
-) -> (Heard, Generation) {
+) -> (Heard, Generated) {
     let mut context = Context { model: fake, told, name: "fake" };
     let scores = context.tell(prompt, &mut go_on).unwrap().unwrap();
     let room = sampling.max_tokens;
@@ -319,7 +319,7 @@ fn pieces(llm: &mut Llm, prompt: &Prompt, layers: usize) -> usize {
     pieces / layers
 }
 
-fn said(llm: &mut Llm, prompt: &Prompt) -> Generation {
+fn said(llm: &mut Llm, prompt: &Prompt) -> Generated {
     llm.generate(prompt, &likes(6, &[]), &mut |_| go_on()).unwrap()
 }
 

@@ -28,7 +28,7 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{CacheUse, Fingerprint};
 use crate::compute::Mapped;
-use crate::infer::{Finish, Generation, Generator, Message, Prompt, Role, Sampling};
+use crate::infer::{Finish, Generated, Generator, Message, Prompt, Role, Sampling};
 
 use context::{Context, common};
 use decode::Rules;
@@ -326,12 +326,12 @@ impl Generator for Llm {
         prompt: &Prompt,
         sampling: &Sampling,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Generation> {
+    ) -> Result<Generated> {
         let tokens = self.tokens(prompt)?;
         self.check_room(&tokens, 1)?;
         // An empty piece of text asks whether to go on.
         let Some(scores) = self.tell(prompt, &tokens, &mut || on_text(""))? else {
-            return Ok(Generation::empty(tokens.len(), Finish::Cancelled));
+            return Ok(Generated::empty(tokens.len(), Finish::Cancelled));
         };
         let rules = Rules {
             sampling,

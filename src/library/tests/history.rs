@@ -13,7 +13,7 @@ fn loose_answers_make_room_and_those_with_a_verdict_or_a_conversation_stay() {
     let talk = home.library.start_conversation(at(1)).unwrap();
     let said = keep(&home, Some(talk), "said", 2);
     let good = keep(&home, None, "good", 2);
-    assert!(home.library.give_feedback(good, Verdict::Good, Some("so it is"), at(4)).unwrap());
+    assert!(home.library.give_feedback(good, Rating::Good, Some("so it is"), at(4)).unwrap());
     let ids: Vec<i64> = ["a", "b", "c"].iter().map(|one| keep(&home, None, one, 2)).collect();
     let kept = |id: i64| home.library.kept_answer(Some(id)).unwrap().is_some();
     assert_eq!(ids.iter().map(|id| kept(*id)).collect::<Vec<_>>(), [false, true, true]);
@@ -21,11 +21,11 @@ fn loose_answers_make_room_and_those_with_a_verdict_or_a_conversation_stay() {
     assert_eq!(home.library.kept_answer(None).unwrap().unwrap().question, "c");
     let feedback = home.library.feedback().unwrap();
     assert_eq!(feedback.len(), 1);
-    assert_eq!((feedback[0].answer.id, feedback[0].verdict), (good, Verdict::Good));
+    assert_eq!((feedback[0].answer.id, feedback[0].verdict), (good, Rating::Good));
     // A verdict takes the place of an earlier one; of what is not there there is none.
-    assert!(home.library.give_feedback(good, Verdict::Bad, None, at(5)).unwrap());
-    assert_eq!(home.library.feedback().unwrap()[0].verdict, Verdict::Bad);
-    assert!(!home.library.give_feedback(ids[0], Verdict::Good, None, at(5)).unwrap());
+    assert!(home.library.give_feedback(good, Rating::Bad, None, at(5)).unwrap());
+    assert_eq!(home.library.feedback().unwrap()[0].verdict, Rating::Bad);
+    assert!(!home.library.give_feedback(ids[0], Rating::Good, None, at(5)).unwrap());
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Home {
     pub fn read_with(&self, source: &str, items: &[Item], clean: &CleanOptions) -> Recorded {
         let source = SourceId(source.to_owned());
         self.library.add_source(&source, SourceKind::Url, at(0)).unwrap();
-        let found = Found { title: None, site: None, items };
+        let found = SourceItems { title: None, site: None, items };
         self.library.record(&source, found, &cursor(), clean, at(1)).unwrap()
     }
 
@@ -266,7 +266,7 @@ fn stored_values_that_are_not_valid_are_errors_that_name_them() {
                 }
             }
             let more = [item("more", 9, "<p>More.</p>")];
-            let found = Found { title: None, site: None, items: &more };
+            let found = SourceItems { title: None, site: None, items: &more };
             let source = SourceId(FEED.to_owned());
             library.record(&source, found, &cursor(), &clean, at(2)).map(|_| ())
         };
@@ -309,7 +309,7 @@ fn copies_that_went_different_ways_are_at_different_numbers() {
     let before = copy.changes().unwrap();
     for (library, name) in [(&copy, "one"), (&home.library, "two")] {
         let items = [item(name, 7, "<p>New.</p>")];
-        let found = Found { title: None, site: None, items: &items };
+        let found = SourceItems { title: None, site: None, items: &items };
         let clean = CleanOptions::default();
         library.record(&SourceId(FEED.to_owned()), found, &cursor(), &clean, at(3)).unwrap();
         assert!(library.changes().unwrap() > before);

@@ -29,7 +29,7 @@ fn what_fails_between_recording_and_learning_leaves_neither() {
         )
         .unwrap();
     let items = letters();
-    let found = Found { title: Some("New"), site: None, items: &items };
+    let found = SourceItems { title: Some("New"), site: None, items: &items };
     let source = SourceId(FEED.to_owned());
     let new = Cursor { etag: Some("newer".to_owned()), ..Cursor::default() };
     let error = home.library.record(&source, found, &new, &clean, at(9)).unwrap_err();
@@ -294,7 +294,7 @@ fn parts_of_a_source_are_told_apart_as_its_whole_is() {
         for item in parts {
             let item =
                 Item { article: ParsedArticle { guid: None, url: None, ..item.article }, ..item };
-            let found = Found { title: None, site: None, items: &[item] };
+            let found = SourceItems { title: None, site: None, items: &[item] };
             let cursor = Cursor::default();
             home.library.record_part(&source, found, &cursor, &clean, at(1), &mut claimed).unwrap();
         }

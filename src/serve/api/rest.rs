@@ -10,7 +10,7 @@ use super::search::understood;
 use super::{Failure, Json, Query, json};
 use crate::api::{ClaimsShape, FilterWords, SourcesShape};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::library::Verdict;
+use crate::library::Rating;
 use crate::serve::State;
 use crate::serve::asking::{at_length, looking};
 
@@ -91,8 +91,8 @@ pub(super) async fn feedback(
         return Err(Failure(error.hint("shorten it")));
     }
     let verdict = match verdict {
-        Thought::Good => Verdict::Good,
-        Thought::Bad => Verdict::Bad,
+        Thought::Good => Rating::Good,
+        Thought::Bad => Rating::Bad,
     };
     let shape = value!({ "id": id, "verdict": verdict.as_str(), "note": &note });
     looking(&state, move |kb, _| {
