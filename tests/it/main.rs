@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stderr)]
 
 mod answers;
+mod backups;
 mod bad_input;
 mod chat;
 mod cite;
@@ -15,6 +16,7 @@ mod generations;
 mod help;
 mod index;
 mod levels;
+mod load;
 mod made_up;
 mod page;
 mod qdrant;
