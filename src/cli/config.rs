@@ -176,7 +176,7 @@ impl Settings {
 }
 
 /// What the files are called.
-const FILE: &str = "wellread.toml";
+pub(super) const FILE: &str = "wellread.toml";
 
 /// The user's own file, there or not.
 pub fn platform_file() -> Option<PathBuf> {

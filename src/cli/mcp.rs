@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::app::App;
 use super::args::Mcp;
+use super::config::{self, Origin, Settings};
+use super::trust;
 use crate::api::json as written;
 use crate::base::error::{Error, Result};
 use crate::serve::{Shared, mcp};
@@ -27,12 +29,7 @@ fn hint(app: &App<'_>) -> Result<Outcome> {
         .map_err(|error| Error::io("cannot tell where this program is", error))?;
     let program = program.display().to_string();
     let mut args = vec!["mcp".to_owned()];
-    // A client starts it in a folder of its own, with few variables: what was chosen here is named.
-    if !app.settings.config.data.is_empty() {
-        let data = std::path::absolute(&app.settings.config.data)
-            .map_err(|error| Error::io("cannot tell where the data folder is", error))?;
-        args.extend(["--data".to_owned(), data.display().to_string()]);
-    }
+    args.extend(chosen(&app.settings)?);
     let server = json!({ "command": program, "args": args });
     let servers = json!({ "mcpServers": { "wellread": server } });
     if app.json {
@@ -41,6 +38,49 @@ fn hint(app: &App<'_>) -> Result<Outcome> {
     }
     app.ui.result(&text(&program, &args, &servers, &server)?)?;
     Ok(Outcome::Done)
+}
+
+/// The arguments that make another process have these settings. A client starts it in a folder of
+/// its own, with few variables: what was chosen here, other than in the user's own file, is named.
+fn chosen(settings: &Settings) -> Result<Vec<String>> {
+    let own = config::platform_file();
+    let mut args = Vec::new();
+    let mut file = None;
+    for (key, (value, origin)) in &settings.origins {
+        match origin {
+            Origin::Default => {}
+            Origin::File(path) if Some(path) == own.as_ref() => {}
+            Origin::File(path) if path != Path::new(config::FILE) => file = Some(absolute(path)?),
+            _ if key == "data" => {
+                let data = absolute(Path::new(&settings.config.data))?;
+                args.splice(0..0, ["--data".to_owned(), data]);
+            }
+            _ => args.extend(["--set".to_owned(), format!("{key}={}", as_typed(key, value)?)]),
+        }
+    }
+    let file = file.into_iter().flat_map(|file| ["--config".to_owned(), file]);
+    Ok(file.chain(args).collect())
+}
+
+/// A value as `--set` takes it, a file by its whole path.
+fn as_typed(key: &str, value: &toml::Value) -> Result<String> {
+    Ok(match value {
+        toml::Value::String(text) => {
+            let may_be_file = trust::refusal(key, value).is_some() && Path::new(text).exists();
+            if may_be_file { absolute(Path::new(text))? } else { text.clone() }
+        }
+        toml::Value::Array(items) => {
+            let items = items.iter().map(|item| as_typed(key, item));
+            items.collect::<Result<Vec<_>>>()?.join(",")
+        }
+        other => other.to_string(),
+    })
+}
+
+fn absolute(path: &Path) -> Result<String> {
+    let whole = std::path::absolute(path)
+        .map_err(|error| Error::io("cannot tell the whole path of a file", error))?;
+    Ok(whole.display().to_string())
 }
 
 fn text(program: &str, args: &[String], servers: &Value, server: &Value) -> Result<String> {

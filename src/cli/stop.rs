@@ -40,6 +40,7 @@ pub(super) fn on_signals(cancel: &Cancel) -> Result<()> {
                     continue;
                 }
                 if cancel.is_raised() {
+                    terminal::put_back();
                     std::process::exit(130);
                 }
                 match told {
@@ -51,6 +52,41 @@ pub(super) fn on_signals(cancel: &Cancel) -> Result<()> {
     };
     let thread = std::thread::Builder::new().name("signals".to_owned());
     thread.spawn(listen).map(|_| ()).map_err(failed)
+}
+
+/// The terminal as it was before lines were edited on it.
+#[cfg(unix)]
+pub(super) mod terminal {
+    use std::sync::Mutex;
+
+    use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+
+    static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+    /// Remembers how it is set, for a signal that ends the program while a line is edited.
+    pub(in crate::cli) fn remember() {
+        if let (Ok(mut before), Ok(now)) = (BEFORE.lock(), tcgetattr(std::io::stdin())) {
+            *before = Some(now);
+        }
+    }
+
+    /// Sets it as it was remembered, if it was.
+    pub(super) fn put_back() {
+        if let Ok(before) = BEFORE.lock()
+            && let Some(before) = before.as_ref()
+        {
+            // The program ends: there is nobody to tell.
+            let _ = tcsetattr(std::io::stdin(), SetArg::TCSADRAIN, before);
+        }
+    }
+}
+
+#[cfg(windows)]
+pub(super) mod terminal {
+    /// The console is set back by the system.
+    pub(in crate::cli) fn remember() {}
+
+    pub(super) fn put_back() {}
 }
 
 /// Runs another program in the terminal: until it has ended, Ctrl-C is meant for that alone.

@@ -135,11 +135,15 @@ struct Terminal {
 
 impl Terminal {
     fn of(wellread: &Wellread, args: &str) -> Terminal {
-        let template = wellread.command(&[]);
         // A shell that stays in between would die of the Ctrl-C.
-        let line = format!("exec {} {args}", env!("CARGO_BIN_EXE_wellread"));
+        Terminal::running(wellread, &format!("exec {} {args}", env!("CARGO_BIN_EXE_wellread")))
+    }
+
+    /// With a line of a shell's.
+    fn running(wellread: &Wellread, line: &str) -> Terminal {
+        let template = wellread.command(&[]);
         let mut command = Command::new("script");
-        command.args(["-qefc", &line, "/dev/null"]).env_clear().current_dir(wellread.dir.path());
+        command.args(["-qefc", line, "/dev/null"]).env_clear().current_dir(wellread.dir.path());
         command.envs(template.get_envs().filter_map(|(key, value)| Some((key, value?))));
         command.env("TERM", "xterm").env("SHELL", "/bin/sh");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
@@ -192,6 +196,39 @@ impl Terminal {
     }
 }
 
+/// The last of the processes that a process has begun, and these in turn.
+#[cfg(target_os = "linux")]
+fn innermost(process: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    match children.unwrap_or_default().split_whitespace().next() {
+        Some(child) => innermost(child.parse().unwrap()),
+        None => process,
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn sigterm_at_the_prompt_leaves_the_terminal_as_it_was() {
+    let wellread = sample();
+    let line = format!(
+        "{} chat --color never; echo It ended with $?.; stty -a; echo That is all.",
+        env!("CARGO_BIN_EXE_wellread")
+    );
+    let mut terminal = Terminal::running(&wellread, &line);
+    terminal.shows("> ");
+    // A line is being edited.
+    terminal.types("How");
+    terminal.shows("How");
+    let process = innermost(terminal.child.id()).to_string();
+    assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+    terminal.shows("It ended with 130.");
+    let set = terminal.shows("That is all.");
+    for mode in ["icanon", "echo", "isig"] {
+        assert!(set.contains(&format!(" {mode}")), "{mode} is off: {set}");
+    }
+    assert_eq!(terminal.ends().code(), Some(0));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn sigterm_in_an_answer_ends_the_conversation() {
@@ -200,10 +237,8 @@ fn sigterm_in_an_answer_ends_the_conversation() {
     terminal.shows("> ");
     terminal.types("How long did the planking take?\r");
     terminal.shows("“");
-    let script = terminal.child.id();
-    let children =
-        std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).unwrap();
-    let status = Command::new("kill").args(["-TERM", children.trim()]).status().unwrap();
+    let process = innermost(terminal.child.id()).to_string();
+    let status = Command::new("kill").args(["-TERM", &process]).status().unwrap();
     assert!(status.success());
     assert_eq!(terminal.ends().code(), Some(130));
 }

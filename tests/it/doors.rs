@@ -17,6 +17,22 @@ fn completed(server: &Served, question: &str) -> Value {
     server.post("/v1/chat/completions", &request).json()
 }
 
+/// What an OpenAI client gets that asks for it as it comes: the text put together, and the answer.
+fn streamed(server: &Served, question: &str) -> (String, Value) {
+    let messages = [json!({ "role": "user", "content": question })];
+    let request = json!({ "model": "wellread", "messages": messages, "stream": true });
+    let body = server.post("/v1/chat/completions", &request).body;
+    let (mut text, mut answer) = (String::new(), Value::Null);
+    for chunk in body.lines().filter_map(|line| line.strip_prefix("data: {")) {
+        let mut chunk: Value = serde_json::from_str(&format!("{{{chunk}")).expect(chunk);
+        text.push_str(chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default());
+        if chunk["wellread"].is_object() {
+            answer = chunk["wellread"].take();
+        }
+    }
+    (text, answer)
+}
+
 /// The answer that each door gives, by the door's name.
 fn through_all(wellread: &Wellread, question: &str) -> Vec<(&'static str, Value)> {
     let parse = |text: &str| -> Value { serde_json::from_str(text).expect(text) };
@@ -25,6 +41,8 @@ fn through_all(wellread: &Wellread, question: &str) -> Vec<(&'static str, Value)
     let server = Served::start(wellread, &[]);
     let warm = wellread.run(&["--json", "ask", question]);
     let completed = completed(&server, question);
+    let (text, as_it_comes) = streamed(&server, question);
+    assert_eq!(text, completed["choices"][0]["message"]["content"]);
     let call = json!({
         "jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": { "name": "ask", "arguments": { "question": question } },
@@ -55,6 +73,7 @@ fn through_all(wellread: &Wellread, question: &str) -> Vec<(&'static str, Value)
         ("/api/ask", server.post("/api/ask", &json!({ "question": question })).json()),
         ("/api/ask, as events", done),
         ("/v1/chat/completions", completed["wellread"].clone()),
+        ("/v1/chat/completions, as it comes", as_it_comes),
         ("/mcp", called),
     ];
     answers.into_iter().map(|(door, answer)| (door, still(answer))).collect()

@@ -40,6 +40,35 @@ fn a_flood_of_searches_is_answered_and_one_of_questions_is_queued_or_refused() {
     assert!(metrics.contains("wellread_answers_refused_total 1\n"), "{metrics}");
 }
 
+/// Two hundred connections that ask again and again, by a tool that is made for it.
+#[test]
+fn two_hundred_clients_that_never_pause_are_all_answered() {
+    let there = std::process::Command::new("wrk").arg("--version").output();
+    if there.is_err() {
+        passed_over("wrk is not installed");
+        return;
+    }
+    let wellread = with_sample();
+    let served = Served::start(&wellread, &[]);
+    for path in ["/api/search?q=glue&limit=2", "/?q=glue&mode=search", "/health"] {
+        let ran = std::process::Command::new("wrk")
+            .args(["--threads", "1", "--connections", "200", "--duration", "3s", "--timeout", "30s"])
+            .arg(format!("http://{}{path}", served.address))
+            .output()
+            .expect("wrk runs");
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{said}");
+        for trouble in ["Non-2xx", "Socket errors"] {
+            assert!(!said.contains(trouble), "{path}: {said}");
+        }
+        let asked = said.lines().find_map(|line| line.trim().split_once(" requests in "));
+        let asked: u64 = asked.unwrap_or_else(|| panic!("{said}")).0.parse().unwrap();
+        assert!(asked >= 200, "{path}: {said}");
+    }
+    served.wait_for_wanted(0);
+    assert_eq!(served.json("/health")["status"], "ok");
+}
+
 /// What takes long keeps nobody else waiting.
 #[test]
 fn drafts_are_checked_while_others_search_and_look() {

@@ -508,11 +508,7 @@ fn the_description_holds_for_requests_that_nobody_thought_of() {
                 .is_ok_and(|status| status.success());
         if !installed {
             let _ = std::fs::remove_dir_all(&venv);
-            assert!(
-                std::env::var_os("WELLREAD_TEST_REQUIRE_SHARED").is_none(),
-                "schemathesis can't be installed by pip"
-            );
-            eprintln!("passed over: schemathesis can't be installed by pip");
+            passed_over("schemathesis can't be installed by pip");
             return;
         }
     }

@@ -12,20 +12,35 @@ pub fn models_cache() -> PathBuf {
     wellread::models::default_cache().expect("a cache folder")
 }
 
-/// A file beside this project's folder that only its makers have, if it is there. A missing one
-/// fails the test where `WELLREAD_TEST_REQUIRE_SHARED` is set.
+/// A file beside this project's folder that only its makers have, if it is there.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let full = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")).join(path);
     if full.exists() {
         return Some(full);
     }
-    assert!(
-        std::env::var_os("WELLREAD_TEST_REQUIRE_SHARED").is_none(),
-        "{} is missing",
-        full.display()
-    );
-    eprintln!("passed over: {} is not here", full.display());
+    passed_over(&format!("{} is not here", full.display()));
     None
+}
+
+/// Says why a test is passed over; where `WELLREAD_TEST_REQUIRE_SHARED` is set, as in CI, it fails.
+#[track_caller]
+pub fn passed_over(why: &str) {
+    assert!(std::env::var_os("WELLREAD_TEST_REQUIRE_SHARED").is_none(), "{why}");
+    eprintln!("passed over: {why}");
+}
+
+/// Installs what a folder's `package.json` names; whether it is there then.
+pub fn installed_by_npm(folder: &Path) -> bool {
+    let npm = Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"])
+        .arg("--ignore-scripts")
+        .current_dir(folder)
+        .output();
+    let installed = npm.is_ok_and(|ran| ran.status.success());
+    if !installed {
+        passed_over("npm does not install what package.json names");
+    }
+    installed
 }
 
 /// A file of the project.

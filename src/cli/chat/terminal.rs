@@ -6,13 +6,13 @@ use super::session::Session;
 use super::transcript::{ending, sentences, standalone};
 use crate::answer::{self, AnswerSentence, Said};
 use crate::base::error::{ErrorKind, Result};
-use crate::cli::Outcome;
-use crate::cli::text;
+use crate::cli::{Outcome, stop, text};
 
 const PROMPT: &str = "> ";
 
 pub(super) fn run(session: &mut Session<'_, '_>) -> Result<Outcome> {
     let app = session.app;
+    stop::terminal::remember();
     let mut line = Line::new(app.kb()?.places().data.join("chat_history"))?;
     app.ui.status("Ask a question; /help lists what else can be typed.");
     let mut is_leaving = false;

@@ -124,8 +124,29 @@ fn tool(
         .open_world(false);
     Tool::new(name, Cow::Borrowed(description), Arc::new(input))
         .with_title(title)
-        .with_raw_output_schema(Arc::new(output))
+        .with_raw_output_schema(Arc::new(one_type_each(output)))
         .with_annotations(annotations)
+}
+
+/// A schema whose lists of types are alternatives of one type each: some assistants take no others.
+fn one_type_each(mut schema: JsonObject) -> JsonObject {
+    for value in schema.values_mut() {
+        one_type_in(value);
+    }
+    if let Some(Value::Array(types)) = schema.get("type").cloned() {
+        schema.remove("type");
+        let each = types.into_iter().map(|one| json!({ "type": one }));
+        schema.insert("anyOf".to_owned(), each.collect());
+    }
+    schema
+}
+
+fn one_type_in(value: &mut Value) {
+    match value {
+        Value::Object(object) => *object = one_type_each(std::mem::take(object)),
+        Value::Array(items) => items.iter_mut().for_each(one_type_in),
+        _ => {}
+    }
 }
 
 fn text(description: &str) -> Value {
@@ -208,5 +229,8 @@ mod tests {
         }
         let ask = all()[2].output_schema.as_ref().unwrap();
         assert!(ask["required"].as_array().unwrap().contains(&json!("partial")));
+        let either = json!([{ "type": "integer" }, { "type": "null" }]);
+        assert_eq!(ask["properties"]["id"]["anyOf"], either);
+        assert_eq!(ask["properties"]["id"].get("type"), None);
     }
 }

@@ -31,6 +31,10 @@ use crate::serve::asking::{self, Asking, Told, kept};
 /// for dead.
 const ALIVE: Duration = Duration::from_secs(10);
 
+/// How long a stream waits for the first that is told, so that what fails by then has a status of its
+/// own; an answer that waits in the queue may take minutes.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// What all chunks of one completion begin with.
 #[derive(Clone)]
 struct Head {
@@ -213,17 +217,17 @@ struct Streamed {
     is_over: bool,
 }
 
-/// The answer as it comes; whoever stops reading it stops it. What fails before anything is told has
-/// a status of its own.
+/// The answer as it comes; whoever stops reading it stops it. What fails at once has a status of its
+/// own.
 async fn streamed(
     state: State,
     head: Head,
     question: String,
     mut asking: Asking,
 ) -> Result<Response, Refused> {
-    let first = match asking.next().await {
-        Some(Told::Failed(error)) => return Err(error.into()),
-        first => first,
+    let first = match tokio::time::timeout(SETTLED, asking.next()).await {
+        Ok(Some(Told::Failed(error))) => return Err(error.into()),
+        first => first.ok(),
     };
     let ready = VecDeque::from([begin(&head)]);
     let mut streamed = Streamed {
@@ -236,7 +240,9 @@ async fn streamed(
         ready,
         is_over: false,
     };
-    streamed.hear(first).await;
+    if let Some(first) = first {
+        streamed.hear(first).await;
+    }
     Ok(sse(stream::unfold(streamed, |mut streamed| async {
         loop {
             if let Some(event) = streamed.ready.pop_front() {

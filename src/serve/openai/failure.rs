@@ -58,11 +58,8 @@ impl Refused {
 
     /// The error itself, as it also ends a stream.
     pub(super) fn shape(&self) -> Value {
-        let kind = match self.status {
-            status if status.is_client_error() => "invalid_request_error",
-            StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
-            _ => "server_error",
-        };
+        let is_theirs = self.status.is_client_error();
+        let kind = if is_theirs { "invalid_request_error" } else { "server_error" };
         json!({
             "error": {
                 "message": self.message,
