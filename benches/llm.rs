@@ -93,8 +93,8 @@ fn generate(
     let start = Instant::now();
     let mut first = None;
     let made = llm
-        .generate(prompt, &sampling, &mut |text| {
-            if !text.is_empty() {
+        .generate(prompt, &sampling, &mut |piece| {
+            if !piece.text.is_empty() {
                 first.get_or_insert_with(|| start.elapsed().as_secs_f64());
             }
             ControlFlow::Continue(())

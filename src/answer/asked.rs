@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::prompt::{Prompts, Template};
 use super::quote::{Quote, quotes};
 use super::reader::Reader;
-use super::signals::{Signals, signals};
+use super::signals::{Likelihood, Signals, signals};
 use super::{
     AbstainReason, Answer, AnswerOptions, AnswerSentence, AnswerStatus, DropReason, OnSaid, Said,
     Timings, Usage, joined,
@@ -189,14 +189,18 @@ impl Asked<'_> {
         };
         let mut reader = Reader::new(&answer.passages, self.question, options);
         let mut cutter = Sentences::default();
+        let mut likelihood = Likelihood::default();
         let mut failure = None;
         let mut first_token_ms = 0;
-        let generation = generator.generate(&prompts.answer()?, &sampling, &mut |text| {
-            if first_token_ms == 0 && !text.trim().is_empty() {
+        let generation = generator.generate(&prompts.answer()?, &sampling, &mut |piece| {
+            if first_token_ms == 0 && !piece.text.trim().is_empty() {
                 first_token_ms = self.elapsed();
             }
-            for sentence in cutter.push(text) {
-                match reader.read(&sentence, on_said) {
+            likelihood.push(&piece);
+            let complete = cutter.push(piece.text);
+            let written = likelihood.until(cutter.pending());
+            for sentence in complete {
+                match reader.read(&sentence, written, on_said) {
                     Ok(ControlFlow::Continue(())) => {}
                     Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
                     Err(error) => {
@@ -213,9 +217,10 @@ impl Asked<'_> {
         }
         cancel.check()?;
         if let Some(rest) = cutter.finish() {
+            let written = likelihood.until(0);
             match generation.finish {
                 Finish::Stop => {
-                    let _ = reader.read(&rest, on_said)?;
+                    let _ = reader.read(&rest, written, on_said)?;
                 }
                 Finish::Length => reader.drop(&rest, DropReason::Unfinished, on_said)?,
                 Finish::Cancelled => {}
@@ -272,6 +277,7 @@ impl Answer {
                 text: format!("“{}”", quote.text),
                 citations: vec![quote.n],
                 evidence: vec![Evidence { n: quote.n, range: quote.range.clone(), coverage: 1.0 }],
+                signals: None,
             })
             .collect();
         self.quoted = !self.sentences.is_empty();

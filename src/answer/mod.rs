@@ -22,7 +22,7 @@ use reader::ITEM;
 
 pub use asked::{Asked, Prepared};
 pub use quote::Quote;
-pub use signals::{FEATURES, Signals};
+pub use signals::{FEATURES, SentenceSignals, Signals};
 
 /// How questions are answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +166,10 @@ pub struct AnswerSentence {
     pub citations: Vec<usize>,
     /// Where each citation stands in the stored article.
     pub evidence: Vec<Evidence>,
+    /// What tells how far it can be relied on; `None` if the LLM didn't write it. Measured by
+    /// `eval`; nothing is decided on it yet.
+    #[serde(skip)]
+    pub signals: Option<SentenceSignals>,
 }
 
 /// A sentence that the LLM wrote and the check took out.
@@ -342,7 +346,7 @@ pub fn listed(
         .into_iter()
         .map(|(text, citations)| {
             let evidence = citations.iter().filter_map(evidence).collect();
-            AnswerSentence { text, citations, evidence }
+            AnswerSentence { text, citations, evidence, signals: None }
         })
         .collect();
     Answer {

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use super::cite::{
     Checker, Evidence, Missing, Support, adds_figure, asks_for_figure, list_item, strip_marks,
 };
-use super::{AnswerOptions, AnswerSentence, DropReason, DroppedSentence, OnSaid, Said};
+use super::{
+    AnswerOptions, AnswerSentence, DropReason, DroppedSentence, OnSaid, Said, SentenceSignals,
+};
 use crate::base::error::Result;
 use crate::base::text::collapse;
 use crate::retrieve::Passage;
@@ -106,11 +108,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the next sentence; breaks if no more are wanted.
+    /// Reads the next sentence, of which the LLM was as sure as `written` says; breaks if no more are
+    /// wanted.
     ///
     /// # Errors
     /// If `on_said` fails.
-    pub fn read(&mut self, sentence: &str, on_said: OnSaid<'_>) -> Result<ControlFlow<()>> {
+    pub fn read(
+        &mut self,
+        sentence: &str,
+        written: SentenceSignals,
+        on_said: OnSaid<'_>,
+    ) -> Result<ControlFlow<()>> {
         let plain = tidy(&strip_marks(sentence).0);
         if !plain.chars().any(char::is_alphanumeric) {
             return Ok(ControlFlow::Continue(()));
@@ -145,8 +153,10 @@ impl<'a> Reader<'a> {
                 self.drop(sentence, why, on_said)?;
                 return Ok(ControlFlow::Continue(()));
             }
-            let citations = evidence.iter().map(|found| found.n).collect();
-            let sentence = AnswerSentence { text: plain, citations, evidence };
+            let citations: Vec<usize> = evidence.iter().map(|found| found.n).collect();
+            let covered = self.checker.covered(&plain, &citations);
+            let signals = Some(SentenceSignals { covered, ..written });
+            let sentence = AnswerSentence { text: plain, citations, evidence, signals };
             self.wants_figure = self.wants_figure && !adds_figure(&sentence.text, self.question);
             if holds && self.waiting.is_empty() && !self.wants_figure {
                 self.keep(sentence, on_said)?;
@@ -327,7 +337,12 @@ mod tests {
             "The owner wants the folder removed now.",
             "Snow is melted first.",
         ] {
-            assert!(reader.read(said, &mut |_| Ok(())).unwrap().is_continue());
+            assert!(
+                reader
+                    .read(said, SentenceSignals::default(), &mut |_| Ok(()))
+                    .unwrap()
+                    .is_continue()
+            );
         }
         let (kept, dropped) = reader.end(&mut |_| Ok(-1.0), &mut |_| Ok(())).unwrap();
         let kept: Vec<&str> = kept.iter().map(|sentence| sentence.text.as_str()).collect();

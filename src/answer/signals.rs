@@ -5,10 +5,13 @@
 //! nothing here did not help on the corpus left out: by how much the best cosine stands out, above
 //! all, means another thing in each library. `wellread eval calibrate` fits all of them.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::cite;
 use crate::document::terms;
+use crate::infer::Piece;
 use crate::retrieve::{Passage, Retrieved, Scored, covered};
 
 /// What is known of whether the articles answer a question, before they are asked for an answer.
@@ -36,6 +39,47 @@ pub struct Signals {
     /// The mean natural logarithm of how likely each token was that the LLM wrote; `None` if it wrote
     /// nothing. Known too late to decide on what is shown.
     pub written: Option<f32>,
+}
+
+/// What tells how far a sentence can be relied on that an LLM wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SentenceSignals {
+    /// The mean natural logarithm of how likely its tokens were.
+    pub written: f32,
+    /// The same of the least likely of them.
+    pub least: f32,
+    /// The share of its content words that the best of the passages which it cites has.
+    pub covered: f32,
+}
+
+/// How likely the tokens were that an LLM has written, kept until their sentence is complete.
+#[derive(Debug, Default)]
+pub(super) struct Likelihood {
+    /// Bytes written.
+    bytes: usize,
+    /// Each token: the bytes written with it, and the natural logarithm of how likely it was.
+    tokens: VecDeque<(usize, f64)>,
+}
+
+impl Likelihood {
+    /// Takes the next piece.
+    pub fn push(&mut self, piece: &Piece<'_>) {
+        self.bytes += piece.text.len();
+        self.tokens.extend(piece.log_probability.map(|likely| (self.bytes, likely)));
+    }
+
+    /// How likely the tokens were since the last call, but for those of the last `pending` bytes.
+    pub fn until(&mut self, pending: usize) -> SentenceSignals {
+        let end = self.bytes.saturating_sub(pending);
+        let (mut sum, mut least, mut count) = (0.0, 0.0, 0);
+        while let Some((_, likely)) = self.tokens.pop_front_if(|(at, _)| *at <= end) {
+            sum += likely;
+            least = f64::min(least, likely);
+            count += 1;
+        }
+        let written = (sum / f64::from(count.max(1))) as f32;
+        SentenceSignals { written, least: least as f32, covered: 0.0 }
+    }
 }
 
 /// What the articles are known by before an LLM reads them.
@@ -116,6 +160,34 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_count_for_the_sentence_that_they_are_of() {
+        let mut likelihood = Likelihood::default();
+        let mut sentences = cite::Sentences::default();
+        let mut found = Vec::new();
+        for (text, likely) in [
+            ("", None),
+            ("It", Some(-1.0)),
+            (" floats.", Some(-3.0)),
+            (" Oak", Some(-0.5)),
+            (" sinks.", Some(-0.7)),
+            ("", None),
+        ] {
+            let piece = Piece { text, log_probability: likely };
+            likelihood.push(&piece);
+            let complete = sentences.push(text);
+            if !complete.is_empty() {
+                found.push(likelihood.until(sentences.pending()));
+            }
+        }
+        found.push(likelihood.until(0));
+        assert_eq!(found.len(), 2);
+        // What follows a sentence tells that it has ended, and is not of it.
+        assert_eq!((found[0].written, found[0].least), (-2.0, -3.0));
+        assert_eq!((found[1].written, found[1].least), (-0.6, -0.7));
+        assert_eq!(likelihood.until(0), SentenceSignals::default());
+    }
 
     #[test]
     fn what_speaks_for_an_answer_makes_it_likelier() {

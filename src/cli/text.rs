@@ -231,6 +231,7 @@ mod tests {
             text: "Each coat dried for two days.".into(),
             citations: vec![1],
             evidence: vec![Evidence { n: 1, range: 0..30, coverage: 1.0 }],
+            signals: None,
         };
         let answered = status == AnswerStatus::Answered;
         Answer {

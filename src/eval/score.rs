@@ -8,7 +8,7 @@ use super::facts;
 use super::metrics::{self, Ranking};
 use super::set::Question;
 use super::stats::{Estimate, bootstrap, bootstrap_of};
-use crate::answer::{Answer, AnswerStatus, Signals};
+use crate::answer::{Answer, AnswerStatus, SentenceSignals, Signals};
 use crate::base::{ArticleId, ChunkId, Hit};
 
 /// A gold place, found in the library.
@@ -66,6 +66,10 @@ pub struct Answered {
     /// The sentences that were quoted from the passages.
     #[serde(default)]
     pub quotes: Vec<String>,
+    /// What tells how far each sentence that passed can be relied on, in their order; nothing of those
+    /// that the LLM didn't write.
+    #[serde(default)]
+    pub sentences: Vec<Option<SentenceSignals>>,
     /// What decided whether it was answered.
     #[serde(default)]
     pub signals: Signals,
@@ -226,6 +230,7 @@ pub fn answered(question: &Question, answer: &Answer, gold: &[Place]) -> Answere
             })
             .collect(),
         quotes: answer.quotes.iter().map(|quote| quote.text.clone()).collect(),
+        sentences: answer.sentences.iter().map(|sentence| sentence.signals).collect(),
         signals: answer.signals,
         facts_found: wanted.len() - missed.len(),
         facts: wanted.len(),
@@ -422,6 +427,7 @@ mod tests {
             gold: Vec::new(),
             answer: answered.map(|answered| Answered {
                 quotes: vec![],
+                sentences: vec![],
                 signals: Signals::default(),
                 status: status(answered),
                 reason: None,

@@ -162,6 +162,15 @@ impl Generated {
     }
 }
 
+/// A piece of text as it is generated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Piece<'a> {
+    /// Whole characters; none while the prompt is read, or where a token ends within one.
+    pub text: &'a str,
+    /// The natural logarithm of how likely the token was that it comes with; `None` if none does.
+    pub log_probability: Option<f64>,
+}
+
 /// A local LLM.
 pub trait Generator: Send {
     /// The model and its weights, as `qwen2.5-coder-1.5b-instruct-q4_k_m@cc324af0…`.
@@ -176,7 +185,7 @@ pub trait Generator: Send {
     /// If the tokenizer fails.
     fn count_tokens(&self, text: &str) -> Result<usize>;
 
-    /// Goes on from the prompt; `on_text` gets each piece of whole characters as it comes, and may
+    /// Goes on from the prompt; `on_piece` gets each piece of whole characters as it comes, and may
     /// break off. The pieces joined are [`Generated::text`].
     ///
     /// # Errors
@@ -185,7 +194,7 @@ pub trait Generator: Send {
         &mut self,
         prompt: &Prompt,
         sampling: &Sampling,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Generated>;
 
     /// The natural logarithm of how likely the LLM is to go on from the prompt with each of some

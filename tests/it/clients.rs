@@ -148,14 +148,16 @@ fn the_mcp_inspector() {
     let url = format!("http://{}/mcp", server.address);
     for server in [&[env!("CARGO_BIN_EXE_wellread"), "mcp"][..], &[&url]] {
         // It names what some assistants can't take of a schema.
-        let (listed, remarks) = inspect(&[server, &["--method", "tools/list", "--strict"]].concat());
+        let (listed, remarks) =
+            inspect(&[server, &["--method", "tools/list", "--strict"]].concat());
         assert_eq!(remarks, "");
         assert_eq!(listed["tools"].as_array().unwrap().len(), 6, "{listed:#}");
         let call = ["--method", "tools/call", "--tool-name", "search", "--tool-arg"];
         let (found, _) = inspect(&[server, &call, &["query=varnish", "limit=2"]].concat());
         let results = found["structuredContent"]["results"].as_array().unwrap();
         let first = results[0]["resource"].as_str().unwrap();
-        let (read, _) = inspect(&[server, &["--method", "resources/read", "--uri", first]].concat());
+        let (read, _) =
+            inspect(&[server, &["--method", "resources/read", "--uri", first]].concat());
         let text = read["contents"][0]["text"].as_str().unwrap();
         assert!(text.contains("varnish"), "{text}");
     }

@@ -13,7 +13,9 @@ use wellread::index::store::Shape;
 use wellread::index::store::{Query, Select, Store, Stored};
 use wellread::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
 use wellread::infer::llm::Llm;
-use wellread::infer::{Embedder, Finish, Generator, Message, Prompt, Purpose, Role, Sampling};
+use wellread::infer::{
+    Embedder, Finish, Generator, Message, Piece, Prompt, Purpose, Role, Sampling,
+};
 use wellread::models::{self, Choice, Resolver};
 
 use crate::qdrant::QdrantServer;
@@ -126,12 +128,15 @@ fn generator_contract(generator: &mut dyn Generator) {
     };
     let question = prompt("Name the days of the week.");
     let mut pieces = String::new();
-    let mut keep = |text: &str| {
-        pieces.push_str(text);
+    let mut sum = 0.0;
+    let mut keep = |piece: Piece<'_>| {
+        pieces.push_str(piece.text);
+        sum += piece.log_probability.unwrap_or(0.0);
         ControlFlow::Continue(())
     };
     let first = generator.generate(&question, &sampling, &mut keep).unwrap();
     assert_eq!(pieces, first.text);
+    assert!(sum < 0.0 && sum >= first.log_probability);
     assert!(first.text.contains("Tuesday"), "{}", first.text);
     assert!(!first.text.contains("days of the week are"), "the opening is not part of the output");
     assert!(first.completion_tokens <= 24 && first.prompt_tokens > 10);
@@ -153,8 +158,8 @@ fn generator_contract(generator: &mut dyn Generator) {
     assert!(!stopped.text.contains("Wed") && stopped.text.contains("Tuesday"));
 
     let broken = generator
-        .generate(&question, &sampling, &mut |text| {
-            if text.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        .generate(&question, &sampling, &mut |piece| {
+            if piece.text.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
         .unwrap();
     assert_eq!(broken.finish, Finish::Cancelled);

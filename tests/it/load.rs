@@ -52,7 +52,7 @@ fn two_hundred_clients_that_never_pause_are_all_answered() {
     let served = Served::start(&wellread, &[]);
     for path in ["/api/search?q=glue&limit=2", "/?q=glue&mode=search", "/health"] {
         let ran = std::process::Command::new("wrk")
-            .args(["--threads", "1", "--connections", "200", "--duration", "3s", "--timeout", "30s"])
+            .args(["-t1", "-c200", "-d3s", "--timeout", "30s"])
             .arg(format!("http://{}{path}", served.address))
             .output()
             .expect("wrk runs");

@@ -153,6 +153,21 @@ impl<'a> Checker<'a> {
         !terms(sentence).is_disjoint(&self.asked.terms)
     }
 
+    /// The share of a sentence's content words, those of the question too, that a passage has with its
+    /// title and headings: the most of some passages, 0 to 1.
+    pub fn covered(&self, sentence: &str, numbers: &[usize]) -> f32 {
+        let terms = terms(sentence);
+        let passages = self.passages.iter().filter(|passage| numbers.contains(&passage.n));
+        let shares = passages.map(|passage| {
+            let has = |term: &&u32| {
+                passage.context.contains(*term)
+                    || passage.sentences.iter().any(|sentence| sentence.terms.contains(*term))
+            };
+            terms.iter().filter(has).count() as f32 / terms.len().max(1) as f32
+        });
+        shares.fold(0.0, f32::max)
+    }
+
     /// Which passages support a sentence. `[n]` marks in it say which passages its writer means:
     /// those are looked at first, but count only if they hold.
     pub fn check(&self, sentence: &str) -> Support {

@@ -9,7 +9,7 @@ use super::context::{Context, Model, PREFILL};
 use super::draft::Drafter;
 use super::stream::{Decoder, StopTexts};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::infer::{Finish, Generated, Sampling};
+use crate::infer::{Finish, Generated, Piece, Sampling};
 
 /// How a generation goes.
 pub(super) struct Rules<'a> {
@@ -32,9 +32,9 @@ pub(super) fn generate<M: Model>(
     context: &mut Context<'_, M>,
     mut scores: Vec<f32>,
     rules: &Rules<'_>,
-    on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
 ) -> Result<Generated> {
-    let mut output = Output::new(rules, context.told.len(), on_text);
+    let mut output = Output::new(rules, context.told.len(), on_piece);
     if rules.room == 0 {
         return output.end(Finish::Length);
     }
@@ -43,8 +43,7 @@ pub(super) fn generate<M: Model>(
     let mut drafter = is_guessing.then(|| Drafter::new(context.told));
     loop {
         let token = choice.of(&scores)?;
-        output.result.log_probability += log_share(&scores, token)?;
-        if let Some(finish) = output.take(token)? {
+        if let Some(finish) = output.take(token, log_share(&scores, token)?)? {
             return output.end(finish);
         }
         let left = rules.room - output.result.completion_tokens;
@@ -71,9 +70,8 @@ pub(super) fn generate<M: Model>(
                 break;
             }
             accepted += 1;
-            output.result.log_probability += log_share(scores, *guess)?;
             drafter.push(*guess);
-            finish = output.take(*guess)?;
+            finish = output.take(*guess, log_share(scores, *guess)?)?;
             if finish.is_some() {
                 break;
             }
@@ -176,7 +174,7 @@ struct Output<'a> {
     rules: &'a Rules<'a>,
     decoder: Decoder,
     stops: StopTexts<'a>,
-    on_text: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
+    on_piece: &'a mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     result: Generated,
     /// No more text is given on.
     is_closed: bool,
@@ -186,20 +184,22 @@ impl<'a> Output<'a> {
     fn new(
         rules: &'a Rules<'a>,
         prompt_tokens: usize,
-        on_text: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
+        on_piece: &'a mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Output<'a> {
         Output {
             rules,
             decoder: Decoder::default(),
             stops: StopTexts::new(&rules.sampling.stop),
-            on_text,
+            on_piece,
             result: Generated::empty(prompt_tokens, Finish::Length),
             is_closed: false,
         }
     }
 
-    /// Takes the next token, and says whether it was the last, and why.
-    fn take(&mut self, token: u32) -> Result<Option<Finish>> {
+    /// Takes the next token, with the natural logarithm of how likely it was, and says whether it was
+    /// the last, and why.
+    fn take(&mut self, token: u32, log_probability: f64) -> Result<Option<Finish>> {
+        self.result.log_probability += log_probability;
         if self.rules.ends.contains(&token) {
             return Ok(Some(Finish::Stop));
         }
@@ -210,7 +210,8 @@ impl<'a> Output<'a> {
             .map_err(|error| unreadable().caused_by(error))?;
         let (text, stopped) = self.stops.push(&piece);
         self.result.text.push_str(&text);
-        let is_broken_off = (self.on_text)(&text).is_break();
+        let piece = Piece { text: &text, log_probability: Some(log_probability) };
+        let is_broken_off = (self.on_piece)(piece).is_break();
         self.is_closed = stopped || is_broken_off;
         Ok(match (stopped, is_broken_off) {
             (true, _) => Some(Finish::Stop),
@@ -237,7 +238,7 @@ impl<'a> Output<'a> {
         }
         if !rest.is_empty() {
             self.result.text.push_str(&rest);
-            let _ = (self.on_text)(&rest);
+            let _ = (self.on_piece)(Piece { text: &rest, log_probability: None });
         }
         Ok(self.result)
     }

@@ -104,7 +104,7 @@ fn go_on() -> ControlFlow<()> {
 /// What a generation is to a caller.
 type Heard = (Vec<String>, usize, usize, Finish);
 
-/// Generates, and breaks off at a call of `on_text`.
+/// Generates, and breaks off at a call of `on_piece`.
 fn heard(
     fake: &mut Fake,
     told: &mut Vec<u32>,
@@ -117,12 +117,17 @@ fn heard(
     let room = sampling.max_tokens;
     let rules = Rules { sampling, ends, room, decode: &decode, is_guessing };
     let mut pieces = Vec::new();
-    let mut on_text = |text: &str| {
-        pieces.push(text.to_owned());
+    let mut sum = 0.0;
+    let mut on_piece = |piece: Piece<'_>| {
+        pieces.push(piece.text.to_owned());
+        sum += piece.log_probability.unwrap_or(0.0);
         if pieces.len() == cancel { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let said = generate(&mut context, scores, &rules, &mut on_text).unwrap();
+    let said = generate(&mut context, scores, &rules, &mut on_piece).unwrap();
     assert_eq!(pieces.concat(), said.text);
+    // An end token is likely or not, too, and no piece.
+    assert!(sum >= said.log_probability);
+    assert!(said.finish == Finish::Stop || sum == said.log_probability);
     assert_eq!(fake.told, *told);
     let heard = (pieces, said.prompt_tokens, said.completion_tokens, said.finish);
     (heard, said)
@@ -310,11 +315,11 @@ fn a_real_forward_pass_says_the_same_with_guesses() {
 /// the layers.
 fn pieces(llm: &mut Llm, prompt: &Prompt, layers: usize) -> usize {
     let mut pieces = 0;
-    let mut on_text = |_: &str| {
+    let mut on_piece = |_: Piece<'_>| {
         pieces += 1;
         ControlFlow::Continue(())
     };
-    llm.generate(prompt, &likes(0, &[]), &mut on_text).unwrap();
+    llm.generate(prompt, &likes(0, &[]), &mut on_piece).unwrap();
     assert_eq!(pieces % layers, 0);
     pieces / layers
 }

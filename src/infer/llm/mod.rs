@@ -28,7 +28,7 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{CacheUse, Fingerprint};
 use crate::compute::Mapped;
-use crate::infer::{Finish, Generated, Generator, Message, Prompt, Role, Sampling};
+use crate::infer::{Finish, Generated, Generator, Message, Piece, Prompt, Role, Sampling};
 
 use context::{Context, common};
 use decode::Rules;
@@ -325,12 +325,13 @@ impl Generator for Llm {
         &mut self,
         prompt: &Prompt,
         sampling: &Sampling,
-        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<Generated> {
         let tokens = self.tokens(prompt)?;
         self.check_room(&tokens, 1)?;
-        // An empty piece of text asks whether to go on.
-        let Some(scores) = self.tell(prompt, &tokens, &mut || on_text(""))? else {
+        // An empty piece asks whether to go on.
+        let mut ask = || on_piece(Piece { text: "", log_probability: None });
+        let Some(scores) = self.tell(prompt, &tokens, &mut ask)? else {
             return Ok(Generated::empty(tokens.len(), Finish::Cancelled));
         };
         let rules = Rules {
@@ -342,7 +343,7 @@ impl Generator for Llm {
         };
         let mut context =
             Context { model: &mut self.model, told: &mut self.told, name: &self.name };
-        decode::generate(&mut context, scores, &rules, on_text)
+        decode::generate(&mut context, scores, &rules, on_piece)
     }
 
     fn score(
