@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cite;
 use crate::document::terms;
-use crate::infer::Piece;
+use crate::infer::Written;
 use crate::retrieve::{Passage, Retrieved, Scored, covered};
 
 /// What is known of whether the articles answer a question, before they are asked for an answer.
@@ -63,7 +63,7 @@ pub(super) struct Likelihood {
 
 impl Likelihood {
     /// Takes the next piece.
-    pub fn push(&mut self, piece: &Piece<'_>) {
+    pub fn push(&mut self, piece: &Written<'_>) {
         self.bytes += piece.text.len();
         self.tokens.extend(piece.log_probability.map(|likely| (self.bytes, likely)));
     }
@@ -174,7 +174,7 @@ mod tests {
             (" sinks.", Some(-0.7)),
             ("", None),
         ] {
-            let piece = Piece { text, log_probability: likely };
+            let piece = Written { text, log_probability: likely };
             likelihood.push(&piece);
             let complete = sentences.push(text);
             if !complete.is_empty() {

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::base::Fingerprint;
     use crate::base::error::{Error, ErrorKind};
-    use crate::infer::{Generated, Piece, Prompt, Sampling};
+    use crate::infer::{Generated, Prompt, Sampling, Written};
 
     struct Mute;
 
@@ -135,7 +135,7 @@ mod tests {
             &mut self,
             _: &Prompt,
             _: &Sampling,
-            _: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+            _: &mut dyn FnMut(Written<'_>) -> ControlFlow<()>,
         ) -> Result<Generated> {
             Err(Error::new(ErrorKind::Bug, "it says nothing"))
         }

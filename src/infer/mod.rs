@@ -164,7 +164,7 @@ impl Generated {
 
 /// A piece of text as it is generated.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Piece<'a> {
+pub struct Written<'a> {
     /// Whole characters; none while the prompt is read, or where a token ends within one.
     pub text: &'a str,
     /// The natural logarithm of how likely the token was that it comes with; `None` if none does.
@@ -194,7 +194,7 @@ pub trait Generator: Send {
         &mut self,
         prompt: &Prompt,
         sampling: &Sampling,
-        on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+        on_piece: &mut dyn FnMut(Written<'_>) -> ControlFlow<()>,
     ) -> Result<Generated>;
 
     /// The natural logarithm of how likely the LLM is to go on from the prompt with each of some

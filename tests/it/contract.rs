@@ -14,7 +14,7 @@ use wellread::index::store::{Query, Select, Store, Stored};
 use wellread::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
 use wellread::infer::llm::Llm;
 use wellread::infer::{
-    Embedder, Finish, Generator, Message, Piece, Prompt, Purpose, Role, Sampling,
+    Embedder, Finish, Generator, Message, Prompt, Purpose, Role, Sampling, Written,
 };
 use wellread::models::{self, Choice, Resolver};
 
@@ -129,7 +129,7 @@ fn generator_contract(generator: &mut dyn Generator) {
     let question = prompt("Name the days of the week.");
     let mut pieces = String::new();
     let mut sum = 0.0;
-    let mut keep = |piece: Piece<'_>| {
+    let mut keep = |piece: Written<'_>| {
         pieces.push_str(piece.text);
         sum += piece.log_probability.unwrap_or(0.0);
         ControlFlow::Continue(())

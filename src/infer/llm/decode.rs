@@ -9,7 +9,7 @@ use super::context::{Context, Model, PREFILL};
 use super::draft::Drafter;
 use super::stream::{Decoder, StopTexts};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::infer::{Finish, Generated, Piece, Sampling};
+use crate::infer::{Finish, Generated, Sampling, Written};
 
 /// How a generation goes.
 pub(super) struct Rules<'a> {
@@ -32,7 +32,7 @@ pub(super) fn generate<M: Model>(
     context: &mut Context<'_, M>,
     mut scores: Vec<f32>,
     rules: &Rules<'_>,
-    on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    on_piece: &mut dyn FnMut(Written<'_>) -> ControlFlow<()>,
 ) -> Result<Generated> {
     let mut output = Output::new(rules, context.told.len(), on_piece);
     if rules.room == 0 {
@@ -174,7 +174,7 @@ struct Output<'a> {
     rules: &'a Rules<'a>,
     decoder: Decoder,
     stops: StopTexts<'a>,
-    on_piece: &'a mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+    on_piece: &'a mut dyn FnMut(Written<'_>) -> ControlFlow<()>,
     result: Generated,
     /// No more text is given on.
     is_closed: bool,
@@ -184,7 +184,7 @@ impl<'a> Output<'a> {
     fn new(
         rules: &'a Rules<'a>,
         prompt_tokens: usize,
-        on_piece: &'a mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+        on_piece: &'a mut dyn FnMut(Written<'_>) -> ControlFlow<()>,
     ) -> Output<'a> {
         Output {
             rules,
@@ -210,7 +210,7 @@ impl<'a> Output<'a> {
             .map_err(|error| unreadable().caused_by(error))?;
         let (text, stopped) = self.stops.push(&piece);
         self.result.text.push_str(&text);
-        let piece = Piece { text: &text, log_probability: Some(log_probability) };
+        let piece = Written { text: &text, log_probability: Some(log_probability) };
         let is_broken_off = (self.on_piece)(piece).is_break();
         self.is_closed = stopped || is_broken_off;
         Ok(match (stopped, is_broken_off) {
@@ -238,7 +238,7 @@ impl<'a> Output<'a> {
         }
         if !rest.is_empty() {
             self.result.text.push_str(&rest);
-            let _ = (self.on_piece)(Piece { text: &rest, log_probability: None });
+            let _ = (self.on_piece)(Written { text: &rest, log_probability: None });
         }
         Ok(self.result)
     }

@@ -118,7 +118,7 @@ fn heard(
     let rules = Rules { sampling, ends, room, decode: &decode, is_guessing };
     let mut pieces = Vec::new();
     let mut sum = 0.0;
-    let mut on_piece = |piece: Piece<'_>| {
+    let mut on_piece = |piece: Written<'_>| {
         pieces.push(piece.text.to_owned());
         sum += piece.log_probability.unwrap_or(0.0);
         if pieces.len() == cancel { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -315,7 +315,7 @@ fn a_real_forward_pass_says_the_same_with_guesses() {
 /// the layers.
 fn pieces(llm: &mut Llm, prompt: &Prompt, layers: usize) -> usize {
     let mut pieces = 0;
-    let mut on_piece = |_: Piece<'_>| {
+    let mut on_piece = |_: Written<'_>| {
         pieces += 1;
         ControlFlow::Continue(())
     };

@@ -28,7 +28,7 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{CacheUse, Fingerprint};
 use crate::compute::Mapped;
-use crate::infer::{Finish, Generated, Generator, Message, Piece, Prompt, Role, Sampling};
+use crate::infer::{Finish, Generated, Generator, Message, Prompt, Role, Sampling, Written};
 
 use context::{Context, common};
 use decode::Rules;
@@ -325,12 +325,12 @@ impl Generator for Llm {
         &mut self,
         prompt: &Prompt,
         sampling: &Sampling,
-        on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
+        on_piece: &mut dyn FnMut(Written<'_>) -> ControlFlow<()>,
     ) -> Result<Generated> {
         let tokens = self.tokens(prompt)?;
         self.check_room(&tokens, 1)?;
         // An empty piece asks whether to go on.
-        let mut ask = || on_piece(Piece { text: "", log_probability: None });
+        let mut ask = || on_piece(Written { text: "", log_probability: None });
         let Some(scores) = self.tell(prompt, &tokens, &mut ask)? else {
             return Ok(Generated::empty(tokens.len(), Finish::Cancelled));
         };

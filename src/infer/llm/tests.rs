@@ -10,7 +10,7 @@ use super::context::PREFILL;
 use super::family::{Act, KNOWN};
 use super::tiny::{Kind, Tiny};
 use super::*;
-use crate::infer::{Message, Piece, Role};
+use crate::infer::{Message, Role, Written};
 
 fn load(tiny: &Tiny) -> Llm {
     Llm::load(tiny.file().path(), tiny.architecture, "0123456789abcdef0123", None).unwrap()
@@ -260,7 +260,7 @@ fn cancelling_is_asked_about_often_in_a_long_prompt() {
     let mut llm = load(&Tiny::new("qwen2"));
     let long = prompt(&"steam the plank. ".repeat(30));
     let mut asked = 0;
-    let mut count = |piece: Piece<'_>| {
+    let mut count = |piece: Written<'_>| {
         asked += usize::from(piece.text.is_empty());
         ControlFlow::Continue(())
     };
