@@ -28,7 +28,7 @@ fn sampling(max_tokens: usize) -> Sampling {
     Sampling { max_tokens, temperature: 0.0, seed: 1, stop: vec![] }
 }
 
-fn go_on(_: &str) -> ControlFlow<()> {
+fn go_on(_: Written<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
