@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::served::{Answered, Served};
-use crate::support::{Wellread, feed, item, project, sample_feed};
+use crate::support::{Wellread, feed, installed_by_npm, item, passed_over, project, sample_feed};
 
 /// A server of a library that needs no network.
 fn serve(wellread: &Wellread) -> Served {
