@@ -57,6 +57,7 @@ pub(super) fn on_signals(cancel: &Cancel) -> Result<()> {
 /// The terminal as it was before lines were edited on it.
 #[cfg(unix)]
 pub(super) mod terminal {
+    use std::io::Write as _;
     use std::sync::Mutex;
 
     use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
@@ -75,8 +76,11 @@ pub(super) mod terminal {
         if let Ok(before) = BEFORE.lock()
             && let Some(before) = before.as_ref()
         {
-            // The program ends: there is nobody to tell.
+            // The program ends: there is nobody to tell if it fails.
             let _ = tcsetattr(std::io::stdin(), SetArg::TCSADRAIN, before);
+            // Text that is pasted is no longer marked as such.
+            let mut out = std::io::stdout();
+            let _ = out.write_all(b"\x1b[?2004l").and_then(|()| out.flush());
         }
     }
 }
