@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::prompt::{Prompts, Template};
 use super::quote::{Quote, quotes};
 use super::reader::Reader;
-use super::signals::{Likelihood, Signals, signals};
+use super::signals::{Likelihood, SentenceSignals, Signals, signals};
 use super::{
     AbstainReason, Answer, AnswerOptions, AnswerSentence, AnswerStatus, DropReason, OnSaid, Said,
     Timings, Usage, joined,
@@ -198,7 +198,10 @@ impl Asked<'_> {
             }
             likelihood.push(&piece);
             let complete = cutter.push(piece.text);
-            let written = likelihood.until(cutter.pending());
+            let written = match complete.is_empty() {
+                true => SentenceSignals::default(),
+                false => likelihood.until(cutter.pending()),
+            };
             for sentence in complete {
                 match reader.read(&sentence, written, on_said) {
                     Ok(ControlFlow::Continue(())) => {}

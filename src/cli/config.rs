@@ -60,6 +60,8 @@ pub struct Settings {
     pub origins: BTreeMap<String, (Value, Origin)>,
     /// What the working folder's file says and may not.
     pub ignored: Vec<Ignored>,
+    /// The file of `--config`.
+    pub file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -122,7 +124,7 @@ impl Settings {
                 .caused_by(error)
                 .hint("`wellread config` shows each value and where it comes from")
         })?;
-        Ok(Settings { config, origins: values, ignored })
+        Ok(Settings { config, origins: values, ignored, file: file.map(Path::to_owned) })
     }
 
     /// One line on what was ignored, and where it can be set instead; `None` if nothing was.
@@ -176,7 +178,7 @@ impl Settings {
 }
 
 /// What the files are called.
-pub(super) const FILE: &str = "wellread.toml";
+const FILE: &str = "wellread.toml";
 
 /// The user's own file, there or not.
 pub fn platform_file() -> Option<PathBuf> {

@@ -9,7 +9,6 @@ use super::Outcome;
 use super::app::App;
 use super::args::Mcp;
 use super::config::{self, Origin, Settings};
-use super::trust;
 use crate::api::json as written;
 use crate::base::error::{Error, Result};
 use crate::serve::{Shared, mcp};
@@ -40,40 +39,56 @@ fn hint(app: &App<'_>) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Settings that name a file or a folder.
+const PATHS: [&str; 5] =
+    ["cache", "models.manifests", "models.prompt", "serve.token_file", "store.server.api_key_file"];
+/// Settings that name a model, which may be a file.
+const MODELS: [&str; 3] = ["answer.escalate", "models.embedder", "models.generator"];
+
 /// The arguments that make another process have these settings. A client starts it in a folder of
-/// its own, with few variables: what was chosen here, other than in the user's own file, is named.
+/// its own, with few variables: what was chosen here, other than in a file that it reads itself, is
+/// named, and so is whatever depends on the folder.
 fn chosen(settings: &Settings) -> Result<Vec<String>> {
     let own = config::platform_file();
     let mut args = Vec::new();
-    let mut file = None;
-    for (key, (value, origin)) in &settings.origins {
-        match origin {
-            Origin::Default => {}
-            Origin::File(path) if Some(path) == own.as_ref() => {}
-            Origin::File(path) if path != Path::new(config::FILE) => file = Some(absolute(path)?),
-            _ if key == "data" => {
-                let data = absolute(Path::new(&settings.config.data))?;
-                args.splice(0..0, ["--data".to_owned(), data]);
-            }
-            _ => args.extend(["--set".to_owned(), format!("{key}={}", as_typed(key, value)?)]),
+    if !settings.config.data.is_empty() {
+        let data = absolute(Path::new(&settings.config.data))?;
+        args.extend(["--data".to_owned(), data]);
+    }
+    if let Some(file) = &settings.file {
+        args.extend(["--config".to_owned(), absolute(file)?]);
+    }
+    for (key, (value, origin)) in settings.origins.iter().filter(|(key, _)| *key != "data") {
+        let is_read = match origin {
+            Origin::Default => true,
+            Origin::File(path) => [&own, &settings.file].contains(&&Some(path.clone())),
+            Origin::Environment(_) | Origin::Flag => false,
+        };
+        let (text, depends) = as_typed(key, value)?;
+        if !is_read || depends {
+            args.extend(["--set".to_owned(), format!("{key}={text}")]);
         }
     }
-    let file = file.into_iter().flat_map(|file| ["--config".to_owned(), file]);
-    Ok(file.chain(args).collect())
+    Ok(args)
 }
 
-/// A value as `--set` takes it, a file by its whole path.
-fn as_typed(key: &str, value: &toml::Value) -> Result<String> {
+/// A value as `--set` takes it, and whether it names a file by where it is from this folder; then the
+/// text has its whole path.
+fn as_typed(key: &str, value: &toml::Value) -> Result<(String, bool)> {
     Ok(match value {
         toml::Value::String(text) => {
-            let may_be_file = trust::refusal(key, value).is_some() && Path::new(text).exists();
-            if may_be_file { absolute(Path::new(text))? } else { text.clone() }
+            let path = Path::new(text);
+            let is_path = PATHS.contains(&key) || MODELS.contains(&key) && path.exists();
+            let depends = is_path && !text.is_empty() && path.is_relative();
+            (if depends { absolute(path)? } else { text.clone() }, depends)
         }
         toml::Value::Array(items) => {
             let items = items.iter().map(|item| as_typed(key, item));
-            items.collect::<Result<Vec<_>>>()?.join(",")
+            let (texts, depend): (Vec<_>, Vec<_>) =
+                items.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+            (texts.join(","), depend.contains(&true))
         }
-        other => other.to_string(),
+        other => (other.to_string(), false),
     })
 }
 

@@ -54,42 +54,57 @@ pub(super) fn on_signals(cancel: &Cancel) -> Result<()> {
     thread.spawn(listen).map(|_| ()).map_err(failed)
 }
 
-/// The terminal as it was before lines were edited on it.
-#[cfg(unix)]
-pub(super) mod terminal {
-    use std::io::Write as _;
-    use std::sync::Mutex;
+/// Has a line edited: a signal that ends the program meanwhile leaves the terminal as it is now.
+pub(super) fn editing<T>(read: impl FnOnce() -> T) -> T {
+    terminal::remember();
+    let line = read();
+    terminal::forget();
+    line
+}
 
+/// The terminal as it was before a line was edited on it.
+#[cfg(unix)]
+mod terminal {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use nix::sys::signal::{SigSet, Signal};
     use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-    /// Remembers how it is set, for a signal that ends the program while a line is edited.
-    pub(in crate::cli) fn remember() {
-        if let (Ok(mut before), Ok(now)) = (BEFORE.lock(), tcgetattr(std::io::stdin())) {
-            *before = Some(now);
-        }
+    fn before() -> MutexGuard<'static, Option<Termios>> {
+        BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets it as it was remembered, if it was.
+    pub(super) fn remember() {
+        *before() = tcgetattr(std::io::stdin()).ok();
+    }
+
+    pub(super) fn forget() {
+        *before() = None;
+    }
+
+    /// Sets it as it was, if a line is being edited. The program ends: there is nobody to tell if that
+    /// fails.
     pub(super) fn put_back() {
-        if let Ok(before) = BEFORE.lock()
-            && let Some(before) = before.as_ref()
-        {
-            // The program ends: there is nobody to tell if it fails.
-            let _ = tcsetattr(std::io::stdin(), SetArg::TCSADRAIN, before);
-            // Text that is pasted is no longer marked as such.
-            let mut out = std::io::stdout();
-            let _ = out.write_all(b"\x1b[?2004l").and_then(|()| out.flush());
-        }
+        let Some(before) = before().take() else { return };
+        // One that is in the background would be stopped.
+        let mut stops = SigSet::empty();
+        stops.add(Signal::SIGTTOU);
+        let _ = stops.thread_block();
+        let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before);
+        // Text that is pasted is no longer marked as such. Whoever holds Rust's lock may be waiting.
+        let _ = nix::unistd::write(std::io::stdout(), b"\x1b[?2004l");
     }
 }
 
 #[cfg(windows)]
-pub(super) mod terminal {
-    /// The console is set back by the system.
-    pub(in crate::cli) fn remember() {}
+mod terminal {
+    pub(super) fn remember() {}
 
+    pub(super) fn forget() {}
+
+    /// The console is set back by the system.
     pub(super) fn put_back() {}
 }
 

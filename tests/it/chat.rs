@@ -221,7 +221,8 @@ fn sigterm_at_the_prompt_leaves_the_terminal_as_it_was() {
     terminal.shows("How");
     let process = innermost(terminal.child.id()).to_string();
     assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-    terminal.shows("It ended with 130.");
+    let end = terminal.shows("It ended with 130.");
+    assert!(end.contains("\x1b[?2004l"), "what is pasted stays marked: {end:?}");
     let set = terminal.shows("That is all.");
     for mode in ["icanon", "echo", "isig"] {
         assert!(set.split_whitespace().any(|word| word == mode), "{mode} is off: {set}");

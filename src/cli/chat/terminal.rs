@@ -12,14 +12,13 @@ const PROMPT: &str = "> ";
 
 pub(super) fn run(session: &mut Session<'_, '_>) -> Result<Outcome> {
     let app = session.app;
-    stop::terminal::remember();
     let mut line = Line::new(app.kb()?.places().data.join("chat_history"))?;
     app.ui.status("Ask a question; /help lists what else can be typed.");
     let mut is_leaving = false;
     loop {
         // At the prompt there is nothing to finish: a signal ends the program at once.
         app.cancel.raise();
-        let typed = line.read(PROMPT);
+        let typed = stop::editing(|| line.read(PROMPT));
         app.cancel.lower();
         let typed = match typed? {
             Typed::End => break,

@@ -128,7 +128,7 @@ fn tool(
         .with_annotations(annotations)
 }
 
-/// A schema whose lists of types are alternatives of one type each: some assistants take no others.
+/// A schema whose lists of types are alternatives of one type each: some assistants accept nothing else.
 fn one_type_each(mut schema: JsonObject) -> JsonObject {
     for value in schema.values_mut() {
         one_type_in(value);
