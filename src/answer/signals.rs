@@ -1,4 +1,5 @@
-//! What tells whether the articles answer a question, and how likely that makes it. Pure.
+//! What tells whether the articles answer a question, and how likely that makes it; and how far a
+//! sentence of an answer can be relied on. Pure.
 //!
 //! One logistic regression (Cox, 1958) over what retrieval knows, and one that also has the LLM's own
 //! verdict. They were fitted on development halves (`eval/README.md`), where the signals that weigh

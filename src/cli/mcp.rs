@@ -61,7 +61,9 @@ fn chosen(settings: &Settings) -> Result<Vec<String>> {
     for (key, (value, origin)) in settings.origins.iter().filter(|(key, _)| *key != "data") {
         let is_read = match origin {
             Origin::Default => true,
-            Origin::File(path) => [&own, &settings.file].contains(&&Some(path.clone())),
+            Origin::File(path) => {
+                own.as_ref() == Some(path) || settings.file.as_ref() == Some(path)
+            }
             Origin::Environment(_) | Origin::Flag => false,
         };
         let (text, depends) = as_typed(key, value)?;
