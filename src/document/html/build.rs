@@ -35,6 +35,9 @@ pub(super) fn build(html: &Html, options: &CleanOptions) -> Document {
                         } else if let Some(note) = notes.at.get(&node.id()) {
                             builder.note(note);
                             skip = Some(node.id());
+                        } else if notes.loose.contains(&node.id()) {
+                            builder.remove("note", element);
+                            skip = Some(node.id());
                         } else {
                             builder.open(element);
                         }

@@ -18,7 +18,7 @@ use crate::base::{Content, Document};
 pub use repeated::{Repeated, block_keys, learn_repeated, remove_repeated};
 
 /// What cleaning does besides its settings; part of an index's fingerprint.
-pub const VERSION: &str = "4";
+pub const VERSION: &str = "5";
 
 /// What is kept of an article.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

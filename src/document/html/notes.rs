@@ -1,7 +1,7 @@
 //! Footnotes: which note belongs to which reference. Pure.
 //!
-//! A reference is a link within the page whose text is a mark (`1`, `[2]`, `*`), raised or called a
-//! footnote's; its note is the block that the link points to. Substack, Markdown, Pandoc,
+//! A reference is a link whose text is a mark (`1`, `[2]`, `*`), raised or called a footnote's; its
+//! note is the block of the page that the link points to. Substack, Markdown, Pandoc,
 //! WordPress and DPUB-ARIA (`doc-noteref`) all write them so.
 
 use std::collections::{HashMap, HashSet};
@@ -24,6 +24,9 @@ pub(super) struct Notes {
     pub at: HashMap<NodeId, String>,
     /// The blocks that the notes were taken from.
     pub moved: HashSet<NodeId>,
+    /// References that lead to no note here, such as a raised number that links to another site:
+    /// without a note their marks say nothing, and part sentences wrongly ("seniority.1 And").
+    pub loose: HashSet<NodeId>,
 }
 
 impl Notes {
@@ -37,14 +40,20 @@ impl Notes {
                 targets.entry(name).or_insert(element);
             }
             if element.value().name() == "a"
-                && let Some(to) = element.attr("href").and_then(|href| href.strip_prefix('#'))
+                && let Some(href) = element.attr("href")
                 && is_reference(element)
             {
-                references.push((element, to));
+                references.push((element, href.strip_prefix('#')));
             }
         }
         for (reference, to) in references {
-            let Some(note) = targets.get(to).and_then(|target| note_of(*target)) else { continue };
+            let target = to.and_then(|to| targets.get(to));
+            let Some(note) = target.and_then(|target| note_of(*target)) else {
+                if target.is_none() {
+                    notes.loose.insert(reference.id());
+                }
+                continue;
+            };
             let holds_reference =
                 reference.ancestors().any(|ancestor| notes.moved.contains(&ancestor.id()))
                     || reference.ancestors().any(|ancestor| ancestor.id() == note.id());

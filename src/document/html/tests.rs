@@ -52,6 +52,8 @@ fn footnotes_stand_at_their_place() {
          green<a class=footnote-anchor id=footnote-anchor-2 href=#footnote-2>2</a>. See \
          <a href=#fn1>1</a> and <a href=#part>the part</a>.</p><ul><li>pine<a role=doc-noteref \
          href=#n3>[3]</a></ul><h2 id=part>Part</h2><p>End<sup><a href=#gone>4</a></sup></p>\
+         <p>Cut.<a href=\"https://example.org/s\"><sup>5</sup></a> And <a href=\"https://example.org/s\">6</a>\
+         x<sup>2</sup></p>\
          <section class=footnotes><ol><li id=fn1><p>From the <i>old</i> pier. \
          <a href=#fnref1>↩︎</a></p></ol></section>\
          <div class=footnote><a id=footnote-2 href=#footnote-anchor-2 class=footnote-number>2</a>\
