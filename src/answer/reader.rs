@@ -2,8 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use super::cite::{
-    Checker, Evidence, Missing, Support, adds_figure, asks_for_figure, list_item, strip_marks,
+    Checker, Evidence, Missing, Support, adds_figure, asks_for_figure, list_item, name_keys,
+    strip_marks,
 };
 use super::{
     AnswerOptions, AnswerSentence, DropReason, DroppedSentence, OnSaid, Said, SentenceSignals,
@@ -21,6 +24,8 @@ pub(super) struct Reader<'a> {
     wants_figure: bool,
     sentences: Vec<AnswerSentence>,
     dropped: Vec<DroppedSentence>,
+    /// What opens a list ("The steps are:") of which no item has been kept yet.
+    opening: Option<AnswerSentence>,
     /// Sentences that the words don't tell enough of, and those after them; whether they hold.
     waiting: Vec<(AnswerSentence, bool)>,
     seen: Vec<String>,
@@ -39,6 +44,7 @@ impl<'a> Reader<'a> {
             wants_figure: asks_for_figure(question),
             sentences: Vec::new(),
             dropped: Vec::new(),
+            opening: None,
             waiting: Vec::new(),
             seen: Vec::new(),
             max: options.max_sentences,
@@ -68,20 +74,33 @@ impl<'a> Reader<'a> {
                 self.drop(&sentence.text, DropReason::Unsupported(Missing::Odds), on_said)?;
             }
         }
+        if let Some(opening) = self.opening.take() {
+            self.drop(&opening.text, DropReason::Unfinished, on_said)?;
+        }
         Ok((self.sentences, self.dropped))
     }
 
     /// Whether a sentence that is not the first has nothing of the question and is of a passage that
-    /// nothing before it is from: what else stands there, or what a writer wants to be said.
+    /// nothing before it is from: what else stands there, or what a writer wants to be said. The
+    /// items of a list are about what opens it.
     fn strays(&self, sentence: &str, evidence: &[Evidence]) -> bool {
-        let mut before = self
-            .sentences
-            .iter()
-            .chain(self.waiting.iter().map(|(sentence, _)| sentence))
-            .peekable();
-        before.peek().is_some()
-            && !self.checker.is_on_subject(sentence)
-            && !before.any(|said| evidence.iter().any(|found| said.citations.contains(&found.n)))
+        let mut before: Vec<&AnswerSentence> = self.sentences.iter().collect();
+        before.extend(&self.opening);
+        before.extend(self.waiting.iter().map(|(sentence, _)| sentence));
+        let Some(last) = before.last() else { return false };
+        let is_listed =
+            sentence.starts_with(ITEM) && (opens_list(&last.text) || last.text.starts_with(ITEM));
+        let is_near =
+            |said: &&AnswerSentence| evidence.iter().any(|found| said.citations.contains(&found.n));
+        !is_listed && !self.checker.is_on_subject(sentence) && !before.iter().any(is_near)
+    }
+
+    /// Whether a sentence is about the passages that the LLM was shown, which its reader knows nothing
+    /// of, instead of what they say.
+    fn talks_of_passages(&self, sentence: &str) -> bool {
+        let word = "passage";
+        let says = |text: &str| name_keys(text).contains(word);
+        says(sentence) && !says(self.question) && !self.checker.has_word(word)
     }
 
     /// Whether something was written that holds, or may.
@@ -89,9 +108,20 @@ impl<'a> Reader<'a> {
         !self.sentences.is_empty() || !self.waiting.is_empty()
     }
 
+    /// Takes a sentence into the answer; what opens a list only with the first that follows.
     fn keep(&mut self, sentence: AnswerSentence, on_said: OnSaid<'_>) -> Result<()> {
-        on_said(Said::Sentence(&sentence))?;
-        self.sentences.push(sentence);
+        let mut opening = self.opening.take();
+        if opens_list(&sentence.text) {
+            if let Some(other) = opening.replace(sentence) {
+                self.drop(&other.text, DropReason::Unfinished, on_said)?;
+            }
+            self.opening = opening;
+        } else {
+            for sentence in opening.into_iter().chain([sentence]) {
+                on_said(Said::Sentence(&sentence))?;
+                self.sentences.push(sentence);
+            }
+        }
         self.is_alone = false;
         Ok(())
     }
@@ -132,6 +162,8 @@ impl<'a> Reader<'a> {
         self.seen.push(key);
         let why = if is_fragment(&plain) {
             DropReason::Unfinished
+        } else if self.talks_of_passages(&plain) {
+            DropReason::Unsupported(Missing::Content)
         } else if self.is_alone && self.waiting.is_empty() && leans(&plain) {
             DropReason::Leaning
         } else {
@@ -184,7 +216,7 @@ fn tidy(sentence: &str) -> String {
         Some(text) => (ITEM, text),
         None => ("", text),
     };
-    let text = balanced(without_preface(text));
+    let text = without_echo(&balanced(&by_articles(without_preface(text))));
     let mut characters = text.chars();
     match characters.next() {
         Some(first) => item.chars().chain(first.to_uppercase()).chain(characters).collect(),
@@ -246,6 +278,47 @@ fn without_preface(text: &str) -> &str {
         next(&ends) || next(&|word| SAYS.contains(&word)) && next(&|word| word == "that")
     };
     if is_preface { text.get(at..).unwrap_or(text) } else { text }
+}
+
+/// A text that begins with the passages, as the LLM calls them, with the articles in their place, as
+/// its reader does.
+fn by_articles(text: &str) -> String {
+    let mut words = text.splitn(3, ' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is_the = matches!(first.to_lowercase().as_str(), "the" | "these");
+    match words.next() {
+        Some(rest) if is_the && second.eq_ignore_ascii_case("passages") => {
+            format!("{first} articles {rest}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// A sentence up to the clause that says a second time what it has said in the same words.
+fn without_echo(text: &str) -> String {
+    /// Words in a row that no sentence needs twice.
+    const RUN: usize = 6;
+    let words: Vec<(usize, String)> =
+        text.unicode_word_indices().map(|(at, word)| (at, word.to_lowercase())).collect();
+    let run = |at: usize| words.get(at..at + RUN);
+    let is_same = |one: usize, other: usize| {
+        let pairs = run(one).into_iter().flatten().zip(run(other).into_iter().flatten());
+        run(other).is_some() && pairs.into_iter().all(|((_, a), (_, b))| a == b)
+    };
+    let again = (RUN..words.len()).find(|at| (0..=at - RUN).any(|before| is_same(before, *at)));
+    let Some((start, _)) = again.and_then(|at| words.get(at)) else { return text.to_owned() };
+    let before = &text[..*start];
+    match before.rfind([',', ';', '—', '(']) {
+        Some(end) if before[..end].unicode_words().count() >= RUN => {
+            format!("{}.", before[..end].trim_end())
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Whether a sentence opens a list.
+fn opens_list(text: &str) -> bool {
+    text.ends_with(':')
 }
 
 /// A text without quotation marks that open or close nothing.
@@ -350,6 +423,59 @@ mod tests {
         assert_eq!(dropped[0].why, DropReason::Unsupported(Missing::Subject));
     }
 
+    /// What is kept of some sentences over one passage, and what is not with why.
+    fn read(question: &str, text: &str, said: &[&str]) -> (Vec<String>, Vec<DroppedSentence>) {
+        let passages = [passage(1, text)];
+        let options = AnswerOptions::default();
+        let mut reader = Reader::new(&passages, question, &options);
+        let mut told = Vec::new();
+        let mut on_said = |said: Said<'_>| {
+            if let Said::Sentence(sentence) = said {
+                told.push(sentence.text.clone());
+            }
+            Ok(())
+        };
+        for sentence in said {
+            let _ = reader.read(sentence, SentenceSignals::default(), &mut on_said).unwrap();
+        }
+        let (kept, dropped) = reader.end(&mut |_| Ok(-1.0), &mut on_said).unwrap();
+        let kept: Vec<String> = kept.into_iter().map(|sentence| sentence.text).collect();
+        assert_eq!(kept, told);
+        (kept, dropped)
+    }
+
+    #[test]
+    fn a_list_has_what_opens_it_and_its_items() {
+        let text = "Getting the boat ready takes four steps. The seams are raked. Old paint comes \
+                    off with a scraper. Linseed oil is rubbed in.";
+        let question = "Which steps get the boat ready?";
+        let steps = "The steps that get the boat ready are:";
+        let (kept, _) =
+            read(question, text, &[steps, "1. Seams are raked", "2. Old paint comes off"]);
+        assert_eq!(kept, [steps, "- Seams are raked", "- Old paint comes off"]);
+        let (kept, dropped) = read(question, text, &[steps, "1. The mast is stepped in March"]);
+        assert!(kept.is_empty(), "{kept:?}");
+        assert_eq!(dropped[1].text, steps);
+        assert_eq!(dropped[1].why, DropReason::Unfinished);
+    }
+
+    #[test]
+    fn what_talks_of_the_passages_goes() {
+        let text = "Linseed oil is rubbed in before the paint.";
+        let (kept, dropped) = read(
+            "When is oil used?",
+            text,
+            &["The passage that tells when oil is used is that one."],
+        );
+        assert!(kept.is_empty());
+        assert_eq!(dropped[0].why, DropReason::Unsupported(Missing::Content));
+        let text = "The passage to the island takes an hour.";
+        let (kept, _) = read("How far is it?", text, &["The passage takes an hour."]);
+        assert_eq!(kept.len(), 0, "waits for a figure");
+        let (kept, _) = read("What of the island?", text, &["The passage takes an hour."]);
+        assert_eq!(kept, ["The passage takes an hour."]);
+    }
+
     #[test]
     fn sentences_are_tidied() {
         assert_eq!(tidy(", the  hull\nis oak."), "The hull is oak.");
@@ -363,6 +489,25 @@ mod tests {
         assert_eq!(tidy("he called it \"oak."), "He called it oak.");
         assert_eq!(tidy("he called it \"oak\"."), "He called it \"oak\".");
         assert_eq!(tidy("the “hull is oak."), "The hull is oak.");
+        assert_eq!(tidy("the passages also recommend oak."), "The articles also recommend oak.");
+        assert_eq!(tidy("the passages."), "The passages.");
+    }
+
+    #[test]
+    fn a_clause_that_says_the_same_again_goes() {
+        let said = "The boat is slow because the crew of the club rows only on Sundays, which makes \
+                    it clear that the crew of the club rows only on Sundays.";
+        assert_eq!(
+            tidy(said),
+            "The boat is slow because the crew of the club rows only on Sundays."
+        );
+        let told = "The crew of the club rows on Sundays, and the crew of the pilot rows daily.";
+        assert_eq!(tidy(told), told);
+        assert_eq!(
+            tidy("one two three four five six one two three four five six"),
+            "One two \
+            three four five six one two three four five six"
+        );
     }
 
     #[test]

@@ -153,6 +153,11 @@ impl<'a> Checker<'a> {
         !terms(sentence).is_disjoint(&self.asked.terms)
     }
 
+    /// Whether a passage has a word, in the form in which names are compared.
+    pub fn has_word(&self, key: &str) -> bool {
+        self.passages.iter().any(|passage| passage.names.contains(key))
+    }
+
     /// The share of a sentence's content words, those of the question too, that a passage has with its
     /// title and headings: the most of some passages, 0 to 1.
     pub fn covered(&self, sentence: &str, numbers: &[usize]) -> f32 {
