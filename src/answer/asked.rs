@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::prompt::{Prompts, Template};
-use super::quote::{Quote, quotes};
-use super::reader::Reader;
+use super::quote::{Quote, quotes, quotes_from};
+use super::reader::{Reader, Reading};
 use super::signals::{Likelihood, SentenceSignals, Signals, signals};
 use super::{
     AbstainReason, Answer, AnswerOptions, AnswerSentence, AnswerStatus, DropReason, OnSaid, Said,
@@ -123,8 +123,9 @@ impl Asked<'_> {
 
     /// The answer of quotes alone.
     pub fn quoted(&self, prepared: Prepared) -> Answer {
+        let quotes = prepared.quotes.clone();
         let mut answer = self.unanswered(prepared);
-        answer.quote();
+        answer.quote(&quotes);
         answer.timings.total_ms = self.elapsed();
         answer
     }
@@ -163,12 +164,12 @@ impl Asked<'_> {
         self.options.time().is_some_and(|time| self.start.elapsed() >= time)
     }
 
-    /// Whether the quotes of an answer may be it.
-    fn is_quotable(&self, answer: &Answer) -> bool {
+    /// Whether quotes may be an answer.
+    fn is_quotable(&self, answer: &Answer, quotes: &[Quote]) -> bool {
         let has_figure = |quote: &Quote| cite::adds_figure(&quote.text, self.question);
         answer.confidence >= self.options.caution.quotes()
-            && !answer.quotes.is_empty()
-            && (!cite::asks_for_figure(self.question) || answer.quotes.iter().any(has_figure))
+            && !quotes.is_empty()
+            && (!cite::asks_for_figure(self.question) || quotes.iter().any(has_figure))
     }
 
     /// Has the LLM write, and keeps what holds.
@@ -230,7 +231,8 @@ impl Asked<'_> {
             }
         }
         let mut ask = |sentence: &str| log_odds(generator, &prompts.support(sentence)?, cancel);
-        let (sentences, dropped) = reader.end(&mut ask, on_said)?;
+        let Reading { sentences, dropped, places } = reader.end(&mut ask, on_said)?;
+        let quotes = quotes_from(&places, &answer.passages, &answer.quotes);
         answer.usage.prompt_tokens = generation.prompt_tokens;
         answer.usage.completion_tokens = generation.completion_tokens;
         answer.usage.drafted_tokens = generation.drafted;
@@ -247,8 +249,8 @@ impl Asked<'_> {
             answer.sentences = sentences;
         } else if declined {
             answer.abstain_reason = Some(AbstainReason::Declined);
-        } else if !self.escalates && self.is_quotable(answer) {
-            answer.quote();
+        } else if !self.escalates && self.is_quotable(answer, &quotes) {
+            answer.quote(&quotes);
             for sentence in &answer.sentences {
                 on_said(Said::Sentence(sentence))?;
             }
@@ -271,10 +273,9 @@ fn log_odds(generator: &mut dyn Generator, prompt: &Prompt, cancel: &Cancel) -> 
 }
 
 impl Answer {
-    /// Makes its quotes the answer.
-    fn quote(&mut self) {
-        self.sentences = self
-            .quotes
+    /// Makes quotes the answer.
+    fn quote(&mut self, quotes: &[Quote]) {
+        self.sentences = quotes
             .iter()
             .map(|quote| AnswerSentence {
                 text: format!("“{}”", quote.text),

@@ -117,6 +117,16 @@ impl Caution {
     fn quotes(self) -> f32 {
         self.least() + 0.1
     }
+
+    /// How likely a sentence of the LLM's must hold to be said, 0 to 1.
+    fn sentence(self) -> f32 {
+        match self {
+            Caution::Off => 0.0,
+            Caution::Low => 0.35,
+            Caution::Normal => 0.5,
+            Caution::High => 0.65,
+        }
+    }
 }
 
 /// Whether the articles answered.
@@ -166,8 +176,7 @@ pub struct AnswerSentence {
     pub citations: Vec<usize>,
     /// Where each citation stands in the stored article.
     pub evidence: Vec<Evidence>,
-    /// What tells how far it can be relied on; `None` if the LLM didn't write it. Measured by
-    /// `eval`; nothing is decided on it yet.
+    /// What tells how far it can be relied on; `None` if the LLM didn't write it.
     #[serde(skip)]
     pub signals: Option<SentenceSignals>,
 }
@@ -371,12 +380,13 @@ pub fn listed(
     }
 }
 
-/// What stands before a sentence of an answer: a list item has a line of its own.
+/// What stands before a sentence of an answer: a list item and a quote have lines of their own.
 pub fn separator(before: Option<&AnswerSentence>, sentence: &AnswerSentence) -> &'static str {
-    let is_item = |sentence: &AnswerSentence| sentence.text.starts_with(ITEM);
+    let is_apart =
+        |sentence: &AnswerSentence| [ITEM, "“"].iter().any(|mark| sentence.text.starts_with(mark));
     match before {
         None => "",
-        Some(before) if is_item(before) || is_item(sentence) => "\n",
+        Some(before) if is_apart(before) || is_apart(sentence) => "\n",
         Some(_) => " ",
     }
 }

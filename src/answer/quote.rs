@@ -43,27 +43,67 @@ pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
     let mut quotes: Vec<Quote> = Vec::new();
     for one in order {
         let Some(passage) = passages.get(one.passage) else { continue };
-        let Some(whole) = passage.text.get(one.range.clone()) else { continue };
-        let said = whole.trim();
-        // By itself an item needs no bullet.
-        let said = list_item(said).unwrap_or(said);
-        let text = collapse(said);
-        let is_short = text.split(' ').count() < WORDS || text.ends_with([':', '?']);
-        let is_said = quotes.iter().any(|quote| quote.text.to_lowercase() == text.to_lowercase());
-        if is_short || is_said || text.chars().count() > LONGEST {
+        let Some(quote) = quote(passage, one.range.clone(), one.score()) else { continue };
+        if is_said(&quotes, &quote) {
             continue;
         }
         if quotes.first().is_some_and(|best| one.score() < best.score - BELOW) {
             break;
         }
-        let start = passage.range.start + one.range.start + whole.trim_end().len() - said.len();
-        let range = start..start + said.len();
-        quotes.push(Quote { n: passage.n, text, range, score: one.score() });
+        quotes.push(quote);
         if quotes.len() == QUOTES {
             break;
         }
     }
     quotes
+}
+
+/// Some places, given as numbers of passages and bytes of the article revisions' texts, as quotes, and
+/// with them the best of those that were chosen before, or all of these where there are no places; none
+/// twice.
+pub fn quotes_from(
+    places: &[(usize, Range<usize>)],
+    passages: &[Passage],
+    chosen: &[Quote],
+) -> Vec<Quote> {
+    let at_places = places.iter().filter_map(|(n, range)| {
+        let passage = passages.iter().find(|passage| passage.n == *n)?;
+        let start = range.start.checked_sub(passage.range.start)?;
+        let end = range.end.checked_sub(passage.range.start)?;
+        quote(passage, start..end, 0.0)
+    });
+    let mut quotes: Vec<Quote> = Vec::new();
+    for quote in at_places {
+        if quotes.len() < QUOTES - 1 && !is_said(&quotes, &quote) {
+            quotes.push(quote);
+        }
+    }
+    let more = if quotes.is_empty() { QUOTES } else { 1 };
+    for quote in chosen.iter().take(more) {
+        if !is_said(&quotes, quote) {
+            quotes.push(quote.clone());
+        }
+    }
+    quotes
+}
+
+fn is_said(quotes: &[Quote], other: &Quote) -> bool {
+    quotes.iter().any(|quote| quote.text.to_lowercase() == other.text.to_lowercase())
+}
+
+/// A part of a passage's text as a quote; `None` for what says nothing by itself, or is too long.
+fn quote(passage: &Passage, part: Range<usize>, score: f32) -> Option<Quote> {
+    let whole = passage.text.get(part.clone())?;
+    let said = whole.trim();
+    // By itself an item needs no bullet.
+    let said = list_item(said).unwrap_or(said);
+    let text = collapse(said);
+    let is_short = text.split(' ').count() < WORDS || text.ends_with([':', '?']);
+    if is_short || text.chars().count() > LONGEST {
+        return None;
+    }
+    let start = passage.range.start + part.start + whole.trim_end().len() - said.len();
+    Some(Quote { n: passage.n, text, range: start..start + said.len(), score })
 }
 
 #[cfg(test)]
@@ -103,5 +143,19 @@ mod tests {
         let item = of("- The keel is laid 8. ");
         assert_eq!(item, [("The keel is laid 8.".to_owned(), 102..121)]);
         assert!(of("").is_empty());
+    }
+
+    #[test]
+    fn places_come_before_what_was_chosen() {
+        let passages = [passage("The keel is laid first. The mast is next. The sail is last.")];
+        let chosen = [
+            Quote { n: 1, text: "The sail is last.".into(), range: 142..159, score: 0.7 },
+            Quote { n: 1, text: "The keel is laid first.".into(), range: 100..123, score: 0.6 },
+        ];
+        let found = quotes_from(&[(1, 124..142), (2, 0..9), (1, 0..4)], &passages, &chosen);
+        let found: Vec<(&str, Range<usize>)> =
+            found.iter().map(|quote| (quote.text.as_str(), quote.range.clone())).collect();
+        assert_eq!(found, [("The mast is next.", 124..141), ("The sail is last.", 142..159)]);
+        assert_eq!(quotes_from(&[], &passages, &chosen), chosen);
     }
 }

@@ -1,6 +1,6 @@
 //! An answer as the LLM writes it → sentences that hold, and those that went. Pure.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -15,15 +15,29 @@ use crate::base::error::Result;
 use crate::base::text::collapse;
 use crate::retrieve::Passage;
 
+/// What became of what an LLM wrote.
+pub(super) struct Reading {
+    /// What holds.
+    pub sentences: Vec<AnswerSentence>,
+    /// What went.
+    pub dropped: Vec<DroppedSentence>,
+    /// Where passages tell of what went because it may not hold: their numbers, and the bytes of
+    /// the article revisions' texts.
+    pub places: Vec<(usize, Range<usize>)>,
+}
+
 /// Reads sentence by sentence.
 pub(super) struct Reader<'a> {
     checker: Checker<'a>,
     question: &'a str,
     odds: f32,
+    /// How likely a sentence must hold.
+    least: f32,
     /// Whether a figure is asked for that no sentence has given yet: until then all wait.
     wants_figure: bool,
     sentences: Vec<AnswerSentence>,
     dropped: Vec<DroppedSentence>,
+    places: Vec<(usize, Range<usize>)>,
     /// What opens a list ("The steps are:") of which no item has been kept yet.
     opening: Option<AnswerSentence>,
     /// Sentences that the words don't tell enough of, and those after them; whether they hold.
@@ -41,9 +55,11 @@ impl<'a> Reader<'a> {
             checker: Checker::new(passages, question, options.support),
             question,
             odds: options.support.odds,
+            least: options.caution.sentence(),
             wants_figure: asks_for_figure(question),
             sentences: Vec::new(),
             dropped: Vec::new(),
+            places: Vec::new(),
             opening: None,
             waiting: Vec::new(),
             seen: Vec::new(),
@@ -61,7 +77,7 @@ impl<'a> Reader<'a> {
         mut self,
         ask: &mut dyn FnMut(&str) -> Result<f32>,
         on_said: OnSaid<'_>,
-    ) -> Result<(Vec<AnswerSentence>, Vec<DroppedSentence>)> {
+    ) -> Result<Reading> {
         for (sentence, holds) in std::mem::take(&mut self.waiting) {
             if self.wants_figure {
                 let why = DropReason::Unsupported(Missing::FigureAsked);
@@ -71,13 +87,13 @@ impl<'a> Reader<'a> {
             } else if holds || ask(&sentence.text)? >= self.odds {
                 self.keep(sentence, on_said)?;
             } else {
-                self.drop(&sentence.text, DropReason::Unsupported(Missing::Odds), on_said)?;
+                self.doubt(&sentence.text, &sentence.evidence, Missing::Odds, on_said)?;
             }
         }
         if let Some(opening) = self.opening.take() {
             self.drop(&opening.text, DropReason::Unfinished, on_said)?;
         }
-        Ok((self.sentences, self.dropped))
+        Ok(Reading { sentences: self.sentences, dropped: self.dropped, places: self.places })
     }
 
     /// Whether a sentence that is not the first has nothing of the question and is of a passage that
@@ -124,6 +140,21 @@ impl<'a> Reader<'a> {
         }
         self.is_alone = false;
         Ok(())
+    }
+
+    /// Takes a sentence out that may hold, and notes what stands in its place.
+    fn doubt(
+        &mut self,
+        sentence: &str,
+        evidence: &[Evidence],
+        why: Missing,
+        on_said: OnSaid<'_>,
+    ) -> Result<()> {
+        if let Some(place) = evidence.first() {
+            let sources = self.checker.sources(sentence, place);
+            self.places.extend(sources.into_iter().map(|range| (place.n, range)));
+        }
+        self.drop(sentence, DropReason::Unsupported(why), on_said)
     }
 
     /// Takes a sentence out.
@@ -187,7 +218,13 @@ impl<'a> Reader<'a> {
             }
             let citations: Vec<usize> = evidence.iter().map(|found| found.n).collect();
             let covered = self.checker.covered(&plain, &citations);
-            let signals = Some(SentenceSignals { covered, ..written });
+            let signals = SentenceSignals { covered, ..written };
+            // What opens a list says nothing by itself.
+            if signals.probability() < self.least && !opens_list(&plain) {
+                self.doubt(&plain, &evidence, Missing::Likelihood, on_said)?;
+                return Ok(ControlFlow::Continue(()));
+            }
+            let signals = Some(signals);
             let sentence = AnswerSentence { text: plain, citations, evidence, signals };
             self.wants_figure = self.wants_figure && !adds_figure(&sentence.text, self.question);
             if holds && self.waiting.is_empty() && !self.wants_figure {
@@ -395,6 +432,7 @@ pub(super) fn leans(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Caution;
     use crate::retrieve::samples::passage;
 
     #[test]
@@ -417,7 +455,8 @@ mod tests {
                     .is_continue()
             );
         }
-        let (kept, dropped) = reader.end(&mut |_| Ok(-1.0), &mut |_| Ok(())).unwrap();
+        let Reading { sentences: kept, dropped, .. } =
+            reader.end(&mut |_| Ok(-1.0), &mut |_| Ok(())).unwrap();
         let kept: Vec<&str> = kept.iter().map(|sentence| sentence.text.as_str()).collect();
         assert_eq!(kept, ["The gauge is read at seven.", "Snow is melted first."]);
         assert_eq!(dropped[0].why, DropReason::Unsupported(Missing::Subject));
@@ -438,7 +477,8 @@ mod tests {
         for sentence in said {
             let _ = reader.read(sentence, SentenceSignals::default(), &mut on_said).unwrap();
         }
-        let (kept, dropped) = reader.end(&mut |_| Ok(-1.0), &mut on_said).unwrap();
+        let Reading { sentences: kept, dropped, .. } =
+            reader.end(&mut |_| Ok(-1.0), &mut on_said).unwrap();
         let kept: Vec<String> = kept.into_iter().map(|sentence| sentence.text).collect();
         assert_eq!(kept, told);
         (kept, dropped)
@@ -457,6 +497,28 @@ mod tests {
         assert!(kept.is_empty(), "{kept:?}");
         assert_eq!(dropped[1].text, steps);
         assert_eq!(dropped[1].why, DropReason::Unfinished);
+    }
+
+    #[test]
+    fn what_may_not_hold_goes_and_its_place_is_noted() {
+        let text = "The hull took two summers to build. It weighs 163 kilograms.";
+        let passages = [passage(1, text)];
+        let said = "The hull took two summers to build.";
+        let sure = SentenceSignals { written: -0.05, ..Default::default() };
+        let unsure = SentenceSignals { written: -0.9, ..Default::default() };
+        let end = |written: SentenceSignals, caution: Caution| {
+            let options = AnswerOptions { caution, ..AnswerOptions::default() };
+            let mut reader = Reader::new(&passages, "How was the hull made?", &options);
+            let _ = reader.read(said, written, &mut |_| Ok(())).unwrap();
+            reader.end(&mut |_| Ok(-1.0), &mut |_| Ok(())).unwrap()
+        };
+        assert_eq!(end(sure, Caution::Normal).sentences.len(), 1);
+        assert_eq!(end(unsure, Caution::Off).sentences.len(), 1);
+        let reading = end(unsure, Caution::Normal);
+        assert!(reading.sentences.is_empty());
+        assert_eq!(reading.dropped[0].why, DropReason::Unsupported(Missing::Likelihood));
+        let [(1, place)] = &reading.places[..] else { panic!("{:?}", reading.places) };
+        assert_eq!(text[place.clone()].trim(), said);
     }
 
     #[test]

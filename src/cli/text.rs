@@ -178,6 +178,9 @@ fn why_dropped(why: &DropReason) -> String {
         DropReason::Unsupported(Missing::Odds) => {
             "the LLM itself doubts that the passages say this".to_owned()
         }
+        DropReason::Unsupported(Missing::Likelihood) => {
+            "the LLM was not sure of it, or too little of it stands in the passage".to_owned()
+        }
         DropReason::Unsupported(Missing::Words) => "no passage says this".to_owned(),
         DropReason::Unsupported(Missing::Content) => "it says nothing".to_owned(),
         DropReason::Declines => "it says that the passages don't answer".to_owned(),

@@ -95,6 +95,9 @@ pub enum Missing {
     Subject,
     /// The words don't tell, and the LLM does not find that the passages say it.
     Odds,
+    /// How likely the LLM's words were, and how many of them stand in the passage, says that it may
+    /// well not hold.
+    Likelihood,
     /// Too few of its words stand in the passage.
     Words,
     /// The sentence has no content of its own.
@@ -171,6 +174,35 @@ impl<'a> Checker<'a> {
             terms.iter().filter(has).count() as f32 / terms.len().max(1) as f32
         });
         shares.fold(0.0, f32::max)
+    }
+
+    /// What to read of a place in a passage in a sentence's stead, in the order of the text: all of
+    /// it if that is short, else the sentences that have most of what it says beyond the question.
+    /// Bytes of the article revision's text.
+    pub fn sources(&self, sentence: &str, place: &Evidence) -> Vec<Range<usize>> {
+        /// Characters that are read at a glance.
+        const SHORT: usize = 320;
+        let Some(passage) = self.passages.iter().find(|passage| passage.n == place.n) else {
+            return Vec::new();
+        };
+        let range_of = |part: &PreparedSentence<'_>| {
+            passage.offset + part.range.start..passage.offset + part.range.end
+        };
+        let is_there = |part: &&PreparedSentence<'_>| {
+            let range = range_of(part);
+            place.range.start <= range.start && range.end <= place.range.end
+        };
+        let parts: Vec<&PreparedSentence<'_>> = passage.sentences.iter().filter(is_there).collect();
+        let all: String = parts.iter().map(|part| part.text).collect();
+        if all.chars().count() <= SHORT && !all.trim().contains('\n') {
+            return vec![place.range.clone()];
+        }
+        let said = terms(sentence);
+        let added: HashSet<u32> = said.difference(&self.asked.terms).copied().collect();
+        let terms = if added.is_empty() { &said } else { &added };
+        let count = |part: &PreparedSentence<'_>| part.terms.intersection(terms).count();
+        let most = parts.iter().map(|part| count(part)).max().unwrap_or(0);
+        parts.into_iter().filter(|part| count(part) * 2 >= most).map(range_of).collect()
     }
 
     /// Which passages support a sentence. `[n]` marks in it say which passages its writer means:

@@ -260,3 +260,24 @@ fn a_sentence_that_stands_alone_is_held_to_more() {
     // What stands there word for word.
     assert!(holds("Six people carried her by the laths and not by the sheer."));
 }
+
+#[test]
+fn a_place_is_read_whole_or_by_its_sentences_that_say_most() {
+    let short = "The keel is of oak. It was laid in May.";
+    let passages = [passage(1, short)];
+    let checker = Checker::new(&passages, "What of the boat?", SupportOptions::default());
+    // A passage begins at byte 100 of its article.
+    let place = |length: usize| Evidence { n: 1, range: 100..100 + length, coverage: 1.0 };
+    let said = "An oak keel was laid in May.";
+    let whole = 100..100 + short.len();
+    assert_eq!(checker.sources(said, &place(short.len())), [whole]);
+    let filler = "Nobody has ever told how many people rowed on the lake that day. ".repeat(5);
+    let long = format!("{short} {filler}");
+    let passages = [passage(1, &long)];
+    let checker = Checker::new(&passages, "What of the boat?", SupportOptions::default());
+    let found = checker.sources(said, &place(long.len()));
+    let found: Vec<&str> =
+        found.iter().map(|range| long[range.start - 100..range.end - 100].trim()).collect();
+    assert_eq!(found, ["The keel is of oak.", "It was laid in May."]);
+    assert!(checker.sources(said, &Evidence { n: 2, ..place(4) }).is_empty());
+}

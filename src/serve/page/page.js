@@ -366,7 +366,8 @@ class Turn {
 
   sentence({ text, citations, evidence }) {
     const isItem = text.startsWith('- ');
-    const gap = !this.before ? '' : isItem || this.before.startsWith('- ') ? '\n' : ' ';
+    const isApart = (text) => text.startsWith('- ') || text.startsWith('“');
+    const gap = !this.before ? '' : isApart(text) || isApart(this.before) ? '\n' : ' ';
     const cites = citations.map((n) => {
       const found = evidence.find((one) => one.n === n);
       return citation(n, found && [found.range.start, found.range.end], this.passages);
