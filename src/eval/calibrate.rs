@@ -1,20 +1,14 @@
-//! What signals say of whether the articles answer a question: a logistic regression (Cox, 1958) with
-//! a ridge penalty, fitted by Newton's method, and tested on sets that it was not fitted on. Pure.
+//! What signals say of whether the articles answer a question: a logistic regression, tested on sets
+//! that it was not fitted on. Pure.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::logistic;
 use super::metrics::auroc;
 use super::score::QuestionResult;
 use crate::answer::{FEATURES, Signals};
-
-/// How much a weight of 1 costs, beside a mean log loss a question. The features are of about the
-/// same scale as they are.
-const RIDGE: f64 = 0.1;
-
-/// Steps of Newton's method; it has long converged then.
-const STEPS: usize = 50;
 
 /// A question that was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,70 +200,18 @@ fn row(of: &str, judged: &[(f64, Example)], threshold: f64) -> Row {
 impl Fit {
     /// How likely it is that the articles answer, 0 to 1.
     fn probability(&self, row: &Features) -> f64 {
-        let odds = row.iter().zip(&self.weights).fold(self.bias, |sum, (x, w)| sum + x * w);
-        1.0 / (1.0 + (-odds).exp())
+        let fitted: Vec<f64> = std::iter::once(self.bias).chain(self.weights).collect();
+        logistic::probability(&fitted, row)
     }
 }
 
-/// The fit of some runs. Each class of each run has the same weight, and all weights have the mean 1.
+/// The fit of some runs.
 fn fit(runs: &[&[(Features, bool)]]) -> Fit {
-    let mut rows: Vec<(&Features, bool, f64)> = Vec::new();
-    for run in runs {
-        let count = |class: bool| run.iter().filter(|(_, is)| *is == class).count().max(1) as f64;
-        let counts = [count(false), count(true)];
-        rows.extend(run.iter().map(|(row, is)| (row, *is, 1.0 / counts[usize::from(*is)])));
-    }
-    let mean = rows.iter().map(|row| row.2).sum::<f64>() / rows.len().max(1) as f64;
-    const SIZE: usize = FEATURES + 1;
-    let mut weights = [0.0; SIZE];
-    for _ in 0..STEPS {
-        let mut gradient = [0.0; SIZE];
-        let mut curve = [[0.0; SIZE]; SIZE];
-        for at in 0..SIZE {
-            // The bias costs nothing.
-            let ridge = if at == 0 { 1e-6 } else { RIDGE };
-            gradient[at] = -ridge * weights[at];
-            curve[at][at] = ridge;
-        }
-        for (features, is, weight) in &rows {
-            let mut row = [1.0; SIZE];
-            row[1..].copy_from_slice(*features);
-            let odds: f64 = row.iter().zip(weights).map(|(x, w)| x * w).sum();
-            let p = 1.0 / (1.0 + (-odds).exp());
-            let weight = weight / mean;
-            for a in 0..SIZE {
-                gradient[a] += weight * (f64::from(u8::from(*is)) - p) * row[a];
-                for b in 0..SIZE {
-                    curve[a][b] += weight * p * (1.0 - p) * row[a] * row[b];
-                }
-            }
-        }
-        for (weight, step) in weights.iter_mut().zip(solve(curve, gradient)) {
-            *weight += step;
-        }
-    }
-    let mut found = Fit { bias: weights[0], weights: [0.0; FEATURES] };
-    found.weights.copy_from_slice(&weights[1..]);
+    let groups: Vec<_> = runs.iter().map(|run| logistic::examples(run)).collect();
+    let fitted = logistic::fit(FEATURES, &groups);
+    let mut found = Fit { bias: fitted[0], weights: [0.0; FEATURES] };
+    found.weights.copy_from_slice(&fitted[1..]);
     found
-}
-
-/// The solution of a system of linear equations with a positive definite matrix, by elimination.
-fn solve<const N: usize>(mut a: [[f64; N]; N], mut b: [f64; N]) -> [f64; N] {
-    for at in 0..N {
-        let pivot = a[at];
-        for below in at + 1..N {
-            let factor = a[below][at] / pivot[at];
-            for (x, y) in a[below].iter_mut().zip(pivot) {
-                *x -= factor * y;
-            }
-            b[below] -= factor * b[at];
-        }
-    }
-    for at in (0..N).rev() {
-        let known: f64 = (at + 1..N).map(|other| a[at][other] * b[other]).sum();
-        b[at] = (b[at] - known) / a[at][at];
-    }
-    b
 }
 
 #[cfg(test)]

@@ -6,16 +6,17 @@ use sha2::{Digest, Sha256};
 
 use super::super::Outcome;
 use super::super::app::App;
-use super::{QUESTIONS, eval_folder, runs_folder, table};
+use super::{QUESTIONS, eval_folder, read_text, runs_folder, table};
 use crate::answer::{FEATURES, Signals};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{files, hex};
 use crate::cli::args::{EvalCalibrate, EvalCompare, EvalJudge, EvalShow};
 use crate::cli::ui::styles;
 use crate::eval::compare::{self, Change};
+use crate::eval::score::QuestionResult;
 use crate::eval::score::Summary;
 use crate::eval::set::Question;
-use crate::eval::{calibrate, judge, report, run, stats};
+use crate::eval::{calibrate, judge, report, run, sentences, stats};
 
 /// The folder of a run by its path or its name.
 fn find_run(app: &App<'_>, name: &str) -> Result<PathBuf> {
@@ -66,16 +67,31 @@ pub(super) fn compare(app: &App<'_>, args: &EvalCompare) -> Result<Outcome> {
 }
 
 pub(super) fn calibrate(app: &App<'_>, args: &EvalCalibrate) -> Result<Outcome> {
-    let read = |name: &String| -> Result<Vec<calibrate::Example>> {
+    let results = |name: &String| -> Result<Vec<QuestionResult>> {
         let path = find_run(app, name)?;
         complete(&path)?;
-        Ok(calibrate::examples(&run::read_results(&path)?))
+        run::read_results(&path)
     };
-    let runs = args.runs.iter().map(read).collect::<Result<Vec<_>>>()?;
     let called = |name: &String| match Path::new(name).file_name() {
         Some(folder) => folder.to_string_lossy().into_owned(),
         None => name.clone(),
     };
+    if let Some(path) = &args.sentences {
+        let verdicts = sentences::parse(&read_text(path)?)?;
+        let read =
+            |name: &String| Ok((called(name), sentences::sentences(&results(name)?, &verdicts)));
+        let runs = args.runs.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let tests = args.test.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let found = sentences::report(&runs, &tests);
+        if app.json {
+            app.ui.json(&found)?;
+        } else {
+            app.ui.result(&sentences::table(&found))?;
+        }
+        return Ok(Outcome::Done);
+    }
+    let read = |name: &String| Ok(calibrate::examples(&results(name)?));
+    let runs = args.runs.iter().map(read).collect::<Result<Vec<_>>>()?;
     let tests = args.test.iter().map(|name| Ok((called(name), read(name)?)));
     let tests = tests.collect::<Result<Vec<_>>>()?;
     let used: Vec<usize> = (0..FEATURES)
