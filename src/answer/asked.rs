@@ -232,7 +232,7 @@ impl Asked<'_> {
         }
         let mut ask = |sentence: &str| log_odds(generator, &prompts.support(sentence)?, cancel);
         let Reading { sentences, dropped, places } = reader.end(&mut ask, on_said)?;
-        let quotes = quotes_from(&places, &answer.passages, &answer.quotes);
+        let quotes = quotes_from(self.question, &places, &answer.passages, &answer.quotes);
         answer.usage.prompt_tokens = generation.prompt_tokens;
         answer.usage.completion_tokens = generation.completion_tokens;
         answer.usage.drafted_tokens = generation.drafted;
@@ -278,7 +278,7 @@ impl Answer {
         self.sentences = quotes
             .iter()
             .map(|quote| AnswerSentence {
-                text: format!("“{}”", quote.text),
+                text: quote.marked(),
                 citations: vec![quote.n],
                 evidence: vec![Evidence { n: quote.n, range: quote.range.clone(), coverage: 1.0 }],
                 signals: None,

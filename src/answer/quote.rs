@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::cite::list_item;
+use super::cite::{self, list_item};
 use crate::base::text::collapse;
 use crate::retrieve::{Passage, Scored};
 
@@ -31,6 +31,17 @@ pub struct Quote {
     pub range: Range<usize>,
     /// What it is worth as an answer; comparable within one question.
     pub score: f32,
+}
+
+impl Quote {
+    /// Its text between quotation marks, unless it stands between some already.
+    pub(super) fn marked(&self) -> String {
+        let has_marks = self.text.starts_with('“') && self.text.ends_with('”');
+        if has_marks && self.text.matches('“').count() == 1 {
+            return self.text.clone();
+        }
+        format!("“{}”", self.text)
+    }
 }
 
 /// The sentences that answer best, best first; none twice.
@@ -60,8 +71,9 @@ pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
 
 /// Some places, given as numbers of passages and bytes of the article revisions' texts, as quotes, and
 /// with them the best of those that were chosen before, or all of these where there are no places; none
-/// twice.
+/// twice, and none that only says what the question says.
 pub fn quotes_from(
+    question: &str,
     places: &[(usize, Range<usize>)],
     passages: &[Passage],
     chosen: &[Quote],
@@ -73,14 +85,17 @@ pub fn quotes_from(
         quote(passage, start..end, 0.0)
     });
     let mut quotes: Vec<Quote> = Vec::new();
+    let is_new = |quotes: &[Quote], quote: &Quote| {
+        !is_said(quotes, quote) && cite::adds_words(&quote.text, question)
+    };
     for quote in at_places {
-        if quotes.len() < QUOTES - 1 && !is_said(&quotes, &quote) {
+        if quotes.len() < QUOTES - 1 && is_new(&quotes, &quote) {
             quotes.push(quote);
         }
     }
     let more = if quotes.is_empty() { QUOTES } else { 1 };
     for quote in chosen.iter().take(more) {
-        if !is_said(&quotes, quote) {
+        if is_new(&quotes, quote) {
             quotes.push(quote.clone());
         }
     }
@@ -146,16 +161,28 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_has_one_pair_of_marks() {
+        let marked =
+            |text: &str| Quote { n: 1, text: text.into(), range: 0..1, score: 0.0 }.marked();
+        assert_eq!(marked("Oak floats."), "“Oak floats.”");
+        assert_eq!(marked("“Oak floats.”"), "“Oak floats.”");
+        assert_eq!(marked("“Oak” or “ash”"), "““Oak” or “ash””");
+    }
+
+    #[test]
     fn places_come_before_what_was_chosen() {
         let passages = [passage("The keel is laid first. The mast is next. The sail is last.")];
         let chosen = [
             Quote { n: 1, text: "The sail is last.".into(), range: 142..159, score: 0.7 },
             Quote { n: 1, text: "The keel is laid first.".into(), range: 100..123, score: 0.6 },
         ];
-        let found = quotes_from(&[(1, 124..142), (2, 0..9), (1, 0..4)], &passages, &chosen);
+        let asked = "Which comes next?";
+        let found = quotes_from(asked, &[(1, 124..142), (2, 0..9), (1, 0..4)], &passages, &chosen);
         let found: Vec<(&str, Range<usize>)> =
             found.iter().map(|quote| (quote.text.as_str(), quote.range.clone())).collect();
         assert_eq!(found, [("The mast is next.", 124..141), ("The sail is last.", 142..159)]);
-        assert_eq!(quotes_from(&[], &passages, &chosen), chosen);
+        assert_eq!(quotes_from(asked, &[], &passages, &chosen), chosen);
+        let asked = "Is it true that the sail is last?";
+        assert_eq!(quotes_from(asked, &[], &passages, &chosen), chosen[1..]);
     }
 }

@@ -124,7 +124,8 @@ impl<'a> Reader<'a> {
         !self.sentences.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Takes a sentence into the answer; what opens a list only with the first that follows.
+    /// Takes a sentence into the answer; what opens a list only with the first that follows, and with
+    /// the places of that.
     fn keep(&mut self, sentence: AnswerSentence, on_said: OnSaid<'_>) -> Result<()> {
         let mut opening = self.opening.take();
         if opens_list(&sentence.text) {
@@ -133,6 +134,12 @@ impl<'a> Reader<'a> {
             }
             self.opening = opening;
         } else {
+            // By itself it says nothing that could be looked up.
+            let opening = opening.map(|opening| AnswerSentence {
+                citations: sentence.citations.clone(),
+                evidence: sentence.evidence.clone(),
+                ..opening
+            });
             for sentence in opening.into_iter().chain([sentence]) {
                 on_said(Said::Sentence(&sentence))?;
                 self.sentences.push(sentence);

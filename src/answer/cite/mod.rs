@@ -490,6 +490,11 @@ pub(super) fn asks_for_figure(question: &str) -> bool {
     })
 }
 
+/// Whether a text has a content word that a question does not have.
+pub(super) fn adds_words(text: &str, question: &str) -> bool {
+    !terms(text).is_subset(&terms(question))
+}
+
 /// Whether a text has a figure that a question does not have.
 pub(super) fn adds_figure(text: &str, question: &str) -> bool {
     let asked = figures(question);
