@@ -22,7 +22,7 @@ use reader::ITEM;
 
 pub use asked::{Asked, Prepared};
 pub use quote::Quote;
-pub use signals::{FEATURES, SentenceSignals, Signals};
+pub use signals::{FEATURES, SENTENCE_FEATURES, SentenceSignals, Signals};
 
 /// How questions are answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -53,13 +53,30 @@ pub struct SentenceSignals {
     pub covered: f32,
 }
 
+/// How many numbers the model of sentences weighs.
+pub const SENTENCE_FEATURES: usize = 2;
+
 impl SentenceSignals {
+    /// What the features are called, in their order.
+    pub const NAMES: [&str; SENTENCE_FEATURES] = ["written", "covered"];
+
+    /// The features that the model weighs, in their order.
+    pub fn features(&self) -> [f32; SENTENCE_FEATURES] {
+        [self.written.max(-6.0), self.covered]
+    }
+
     /// How likely it is that the passages which the sentence cites say all of it, 0 to 1: a logistic
     /// regression fitted on answers that were read by hand (`eval/README.md`).
     pub fn probability(&self) -> f32 {
-        let odds = self.written.max(-6.0).mul_add(4.35, self.covered.mul_add(3.27, -1.32));
-        1.0 / (1.0 + (-odds).exp())
+        const BIAS: f32 = -1.32;
+        const WEIGHTS: [f32; SENTENCE_FEATURES] = [4.35, 3.27];
+        sigmoid(self.features().iter().zip(WEIGHTS).fold(BIAS, |sum, (x, w)| sum + x * w))
     }
+}
+
+/// Log-odds as a probability.
+fn sigmoid(odds: f32) -> f32 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 /// How likely the tokens were that an LLM has written, kept until their sentence is complete.
@@ -162,8 +179,7 @@ impl Signals {
     /// How likely a right answer is, 0 to 1.
     pub fn probability(&self) -> f32 {
         let Model { bias, weights } = if self.verdict.is_some() { AFTER } else { BEFORE };
-        let odds = self.features().iter().zip(weights).fold(bias, |sum, (x, w)| sum + x * w);
-        1.0 / (1.0 + (-odds).exp())
+        sigmoid(self.features().iter().zip(weights).fold(bias, |sum, (x, w)| sum + x * w))
     }
 }
 

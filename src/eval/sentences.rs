@@ -12,7 +12,7 @@ use super::logistic;
 use super::metrics::auroc;
 use super::score::QuestionResult;
 use super::stats::{Estimate, bootstrap_of};
-use crate::answer::SentenceSignals;
+use crate::answer::{SENTENCE_FEATURES as FEATURES, SentenceSignals};
 use crate::base::error::Result;
 use crate::base::hex;
 use crate::base::text::collapse;
@@ -110,9 +110,6 @@ pub struct Sentences {
 /// What is known of a sentence, and whether it is supported.
 type Row = ([f64; FEATURES], bool);
 
-const FEATURES: usize = 2;
-const NAMES: [&str; FEATURES] = ["written", "covered"];
-
 /// The sentences of a run's answers by what was read.
 pub fn sentences(results: &[QuestionResult], verdicts: &[Verdict]) -> Sentences {
     let read: HashMap<(&str, &str), bool> = verdicts
@@ -135,7 +132,7 @@ pub fn sentences(results: &[QuestionResult], verdicts: &[Verdict]) -> Sentences 
             all += 1;
             supported += usize::from(*holds);
             if let Some(Some(signals)) = answer.sentences.get(at) {
-                found.written.push((features(signals), *holds));
+                found.written.push((signals.features().map(f64::from), *holds));
             }
         }
         if all > 0 {
@@ -143,10 +140,6 @@ pub fn sentences(results: &[QuestionResult], verdicts: &[Verdict]) -> Sentences 
         }
     }
     found
-}
-
-fn features(signals: &SentenceSignals) -> [f64; FEATURES] {
-    [f64::from(signals.written.max(-6.0)), f64::from(signals.covered)]
 }
 
 /// What was found.
@@ -261,7 +254,7 @@ pub fn table(found: &Report) -> String {
     }
     if let Some((bias, weights)) = found.fit.split_first() {
         let _ = writeln!(out, "\nbias {bias:>13.3}");
-        for (name, weight) in NAMES.iter().zip(weights) {
+        for (name, weight) in SentenceSignals::NAMES.iter().zip(weights) {
             let _ = writeln!(out, "{name:<10}{weight:>8.3}");
         }
     }
