@@ -103,6 +103,7 @@ fn machine() -> Check {
         let known = [
             ("avx2", std::arch::is_x86_feature_detected!("avx2")),
             ("fma", std::arch::is_x86_feature_detected!("fma")),
+            ("avxvnni", std::arch::is_x86_feature_detected!("avxvnni")),
             ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
             ("avx512vnni", std::arch::is_x86_feature_detected!("avx512vnni")),
         ];

@@ -103,8 +103,9 @@ fn run(cli: Cli, ui: &Ui, cancel: &Cancel) -> Result<Outcome> {
     }
     if let Some(name) = std::env::var("WELLREAD_CPU").ok().filter(|name| !name.is_empty()) {
         let tier = Tier::of_name(&name).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("WELLREAD_CPU is \"{name}\""))
-                .hint("it must be avx2 or reference, the best kernels that the LLM may use")
+            Error::new(ErrorKind::Config, format!("WELLREAD_CPU is \"{name}\"")).hint(
+                "it must be avx512vnni, avxvnni, avx2 or reference: the best that may be used",
+            )
         })?;
         cap_tier(tier);
     }

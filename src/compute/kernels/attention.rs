@@ -13,6 +13,9 @@ use crate::compute::Pool;
 /// Keys that are brought to single precision at once.
 const SPAN: usize = 64;
 
+/// Queries and heads of them for which a span is brought there, about.
+const ROWS: usize = 48;
+
 /// What is attended with.
 #[derive(Clone, Debug)]
 pub struct Attention {
@@ -55,7 +58,7 @@ pub fn attend(
         _ => 1,
     };
     let group = group / parts;
-    let at_once = if count == 1 { 1 } else { (32 / group).max(1) };
+    let at_once = if count == 1 { 1 } else { (ROWS / group).max(1) };
     let blocks = count.div_ceil(at_once);
     let place = Shared(taken.as_mut_ptr());
     pool.run(kv_heads * parts * blocks, &|unit| {

@@ -1,17 +1,17 @@
 //! Where what lies in a tile of packed weights. All numbers are little-endian.
 //!
 //! The weights of ggml's blocks keep their bits and their order; only the rows are interleaved, four
-//! bytes of each in turn ("word" below), so that a vector of 32 bytes has the same four places of
-//! [`TILE`] rows.
+//! bytes of each in turn ("word" below), so that 64 bytes have the same four places of [`TILE`] rows:
+//! one vector of AVX-512, two of AVX2. Each part begins at a multiple of 64 bytes.
 //!
 //! | format | a tile of 256 (`Q8_0`: all) columns | bits a weight |
 //! |---|---|---|
-//! | `Q4K` | scales, scales of the minima `[8]` f16; sub-scales `[8 sub-blocks, 8 rows]` u8; sub-minima `[4, 8 rows, 2 sub-blocks]` u8; 32 words | 4.63 |
-//! | `Q6K` | scales `[8]` f16, 16 bytes of nothing; sub-scales `[8, 8 rows, 2 sub-blocks]` i8; 32 words of low bits, 16 words of high bits | 6.63 |
-//! | `Q8` | scales `[blocks, 8]` f16, nothing up to a multiple of 32; 8 words a block of 32 | 8.5 |
+//! | `Q4K` | scales, scales of the minima `[16]` f16; sub-scales `[8 sub-blocks, 16 rows]` u8; sub-minima `[4, 16 rows, 2 sub-blocks]` u8; 32 words | 4.63 |
+//! | `Q6K` | scales `[16]` f16, 32 bytes of nothing; sub-scales `[8, 16 rows, 2 sub-blocks]` i8; 32 words of low bits, 16 words of high bits | 6.63 |
+//! | `Q8` | scales `[blocks, 16]` f16, nothing up to a multiple of 64; 8 words a block of 32 | 8.5 |
 
 /// Rows of weights in a tile.
-pub const TILE: usize = 8;
+pub const TILE: usize = 16;
 
 /// Bytes of a word: four of each row.
 pub(super) const WORD: usize = 4 * TILE;
@@ -59,17 +59,17 @@ impl Format {
 
 pub(super) mod q4k {
     use super::WORD;
-    pub(in super::super) const MINIMA: usize = 16;
-    pub(in super::super) const SUB_SCALES: usize = 32;
-    pub(in super::super) const SUB_MINIMA: usize = 96;
-    pub(in super::super) const WORDS: usize = 160;
+    pub(in super::super) const MINIMA: usize = 32;
+    pub(in super::super) const SUB_SCALES: usize = 64;
+    pub(in super::super) const SUB_MINIMA: usize = 192;
+    pub(in super::super) const WORDS: usize = 320;
     pub(in super::super) const SIZE: usize = WORDS + 32 * WORD;
 }
 
 pub(super) mod q6k {
     use super::WORD;
-    pub(in super::super) const SUB_SCALES: usize = 32;
-    pub(in super::super) const LOW: usize = 160;
+    pub(in super::super) const SUB_SCALES: usize = 64;
+    pub(in super::super) const LOW: usize = 320;
     pub(in super::super) const HIGH: usize = LOW + 32 * WORD;
     pub(in super::super) const SIZE: usize = HIGH + 16 * WORD;
 }
@@ -80,7 +80,7 @@ pub(super) mod q8 {
     pub(in super::super) const SIZE: usize = SMALL / 4 * WORD;
     /// Where the words begin.
     pub(in super::super) fn words(blocks: usize) -> usize {
-        (blocks * 2 * TILE).next_multiple_of(32)
+        (blocks * 2 * TILE).next_multiple_of(64)
     }
 }
 

@@ -16,6 +16,8 @@ mod floats;
 mod layout;
 mod pack;
 mod product;
+#[cfg(target_arch = "x86_64")]
+mod raw;
 mod reference;
 mod rows;
 mod scratch;
@@ -23,6 +25,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tier;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
 pub use attention::{Attention, attend};
 pub use floats::Gate;

@@ -6,7 +6,8 @@ use super::Shared;
 use super::floats::Gate;
 use super::layout::{Format, TILE, tile_bytes};
 use super::rows::Rows;
-use super::table::{AT_ONCE, Kernels, Products, TileProduct};
+use super::scratch::with_scratch;
+use super::table::{Kernels, TileProduct};
 use super::tier::kernels;
 use crate::compute::{Bytes, Pool};
 
@@ -69,9 +70,12 @@ impl Matrix {
         );
     }
 
-    /// Tiles that one thread takes at once: some microseconds of work.
-    fn at_once(&self, count: usize) -> usize {
-        ((96 << 10) / tile_bytes(self.format, self.columns) / count.max(1)).max(1)
+    /// Tiles that one thread takes at once: some microseconds of work, and of many rows some tiles
+    /// that follow each other, so that the next can be fetched while one is multiplied.
+    fn at_once(&self, count: usize, pool: &Pool) -> usize {
+        let fair = (self.tiles() / (8 * pool.in_use())).clamp(1, 4);
+        let short = (96 << 10) / tile_bytes(self.format, self.columns) / count.max(1);
+        if count < 8 { short.max(1) } else { short.max(fair) }
     }
 }
 
@@ -99,7 +103,7 @@ pub(super) fn multiply_by(
             (*matrix, Shared(product.as_mut_ptr()))
         })
         .collect();
-    let chunks = |matrix: &Matrix| matrix.tiles().div_ceil(matrix.at_once(count));
+    let chunks = |matrix: &Matrix| matrix.tiles().div_ceil(matrix.at_once(count, pool));
     let all = parts.iter().map(|(matrix, _)| chunks(matrix)).sum();
     pool.run(all, &|mut chunk| {
         for (matrix, product) in &parts {
@@ -108,15 +112,13 @@ pub(super) fn multiply_by(
                 continue;
             }
             let kernel = matrix.kernel(kernels);
-            for tile in part(chunk, matrix.at_once(count), matrix.tiles()) {
-                let weights = matrix.tile(tile);
-                let mut made: Products = Default::default();
-                for first in (0..count).step_by(AT_ONCE) {
-                    let now = AT_ONCE.min(count - first);
-                    kernel(weights, rows, first, now, &mut made);
-                    write(&made[..now], first, tile, matrix.rows, product);
+            with_scratch(count * TILE, |made| {
+                let (made, _) = made.as_chunks_mut();
+                for tile in part(chunk, matrix.at_once(count, pool), matrix.tiles()) {
+                    kernel(matrix.tile(tile), rows, 0..count, made);
+                    write(made, tile, matrix.rows, product);
                 }
-            }
+            });
             return;
         }
     });
@@ -141,19 +143,17 @@ pub fn gated(
     let kernels = kernels();
     let product = Shared(product.as_mut_ptr());
     let (open, pass) = (gate.kernel(kernels), through.kernel(kernels));
-    let at_once = gate.at_once(count);
+    let at_once = gate.at_once(count, pool);
     pool.run(gate.tiles().div_ceil(at_once), &|chunk| {
-        let mut made: [Products; 2] = Default::default();
-        for tile in part(chunk, at_once, gate.tiles()) {
-            for first in (0..count).step_by(AT_ONCE) {
-                let now = AT_ONCE.min(count - first);
-                let [a, b] = &mut made;
-                open(gate.tile(tile), rows, first, now, a);
-                pass(through.tile(tile), rows, first, now, b);
-                (kernels.floats.gate)(kind, a.as_flattened_mut(), b.as_flattened());
-                write(&a[..now], first, tile, gate.rows, &product);
+        with_scratch(2 * count * TILE, |made| {
+            let (a, b) = made.split_at_mut(count * TILE);
+            for tile in part(chunk, at_once, gate.tiles()) {
+                open(gate.tile(tile), rows, 0..count, a.as_chunks_mut().0);
+                pass(through.tile(tile), rows, 0..count, b.as_chunks_mut().0);
+                (kernels.floats.gate)(kind, a, b);
+                write(a.as_chunks().0, tile, gate.rows, &product);
             }
-        }
+        });
     });
 }
 
@@ -162,13 +162,13 @@ fn part(chunk: usize, at_once: usize, all: usize) -> Range<usize> {
 }
 
 /// Puts products of a tile where they belong, but for the rows that the matrix does not have.
-fn write(made: &[[f32; TILE]], first: usize, tile: usize, rows: usize, product: &Shared<f32>) {
+fn write(made: &[[f32; TILE]], tile: usize, rows: usize, product: &Shared<f32>) {
     let at = tile * TILE;
     let len = TILE.min(rows - at);
     for (n, made) in made.iter().enumerate() {
         // SAFETY: the buffer has place for the products of all rows, and each tile, so each of
         // these places, is written by one call alone.
-        let place = unsafe { product.part((first + n) * rows + at, len) };
+        let place = unsafe { product.part(n * rows + at, len) };
         place.copy_from_slice(&made[..len]);
     }
 }

@@ -1,9 +1,10 @@
 //! Products of tiles in plain Rust: what the others are held to, and what runs where there is no
 //! other. The inner loops go over the rows of a tile, side by side.
 
+use std::ops::Range;
+
 use super::layout::{BLOCK, SMALL, TILE, WORD, half, q4k, q6k, q8};
 use super::rows::{Quants, Rows};
-use super::table::Products;
 
 type Sums = [i32; TILE];
 
@@ -17,13 +18,13 @@ fn add_word(sums: &mut Sums, word: impl Fn(usize) -> i32, values: &[i8]) {
     }
 }
 
-pub(super) fn q4k(tile: &[u8], rows: &Rows, first: usize, count: usize, products: &mut Products) {
+pub(super) fn q4k(tile: &[u8], rows: &Rows, which: Range<usize>, products: &mut [[f32; TILE]]) {
     let Some(quants) = &rows.large else { return };
     let blocks = rows.columns() / BLOCK;
-    for (at, products) in products.iter_mut().enumerate().take(count) {
+    for (at, products) in which.zip(products) {
         *products = [0.0; TILE];
         for (block, tile) in tile.chunks_exact(q4k::SIZE).enumerate() {
-            let Part { values, scale, sums32, .. } = quants.block(blocks * (first + at) + block);
+            let Part { values, scale, sums32, .. } = quants.block(blocks * at + block);
             let mut whole = [0i32; TILE];
             let mut minima = [0i32; TILE];
             for sub in 0..8 {
@@ -49,13 +50,13 @@ pub(super) fn q4k(tile: &[u8], rows: &Rows, first: usize, count: usize, products
     }
 }
 
-pub(super) fn q6k(tile: &[u8], rows: &Rows, first: usize, count: usize, products: &mut Products) {
+pub(super) fn q6k(tile: &[u8], rows: &Rows, which: Range<usize>, products: &mut [[f32; TILE]]) {
     let Some(quants) = &rows.large else { return };
     let blocks = rows.columns() / BLOCK;
-    for (at, products) in products.iter_mut().enumerate().take(count) {
+    for (at, products) in which.zip(products) {
         *products = [0.0; TILE];
         for (block, tile) in tile.chunks_exact(q6k::SIZE).enumerate() {
-            let Part { values, scale, sums16, .. } = quants.block(blocks * (first + at) + block);
+            let Part { values, scale, sums16, .. } = quants.block(blocks * at + block);
             let mut whole = [0i32; TILE];
             // Sub-blocks of 16 columns: in each half of 128 there are four quarters of two.
             for (sub, sum16) in sums16.iter().enumerate() {
@@ -87,14 +88,14 @@ pub(super) fn q6k(tile: &[u8], rows: &Rows, first: usize, count: usize, products
     }
 }
 
-pub(super) fn q8(tile: &[u8], rows: &Rows, first: usize, count: usize, products: &mut Products) {
+pub(super) fn q8(tile: &[u8], rows: &Rows, which: Range<usize>, products: &mut [[f32; TILE]]) {
     let Some(quants) = &rows.small else { return };
     let blocks = rows.columns() / SMALL;
     let words = &tile[q8::words(blocks)..];
-    for (at, products) in products.iter_mut().enumerate().take(count) {
+    for (at, products) in which.zip(products) {
         *products = [0.0; TILE];
         for (block, words) in words.chunks_exact(q8::SIZE).enumerate() {
-            let n = blocks * (first + at) + block;
+            let n = blocks * at + block;
             let (values, scale) = (&quants.values[n * SMALL..][..SMALL], quants.scales[n]);
             let mut sums = [0i32; TILE];
             for (word, values) in words.chunks_exact(WORD).zip(values.chunks_exact(4)) {

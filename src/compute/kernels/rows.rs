@@ -1,8 +1,10 @@
 //! Rows of activations, as whole numbers from -127 to 127 with scales.
 
 use super::Shared;
+use super::floats::Quantised;
 use super::layout::{BLOCK, Format, SMALL};
 use super::scratch::with_scratch;
+use super::tier::kernels;
 use crate::compute::Pool;
 
 /// Quantised rows `[rows, columns]`, as ggml's `Q8_K` and `Q8_0` have them; the memory is kept from
@@ -23,7 +25,7 @@ pub(super) struct Quants {
     pub(super) values: Vec<i8>,
     /// One a block.
     pub(super) scales: Vec<f32>,
-    /// Sums of the values of 16 columns, and of 32; for large blocks alone.
+    /// Sums of the values of 16 columns, and of 32.
     pub(super) sums16: Vec<i16>,
     pub(super) sums32: Vec<i16>,
 }
@@ -50,10 +52,8 @@ impl Rows {
                 let quants = kept.get_or_insert_default();
                 quants.values.resize(count * columns, 0);
                 quants.scales.resize(count * columns / blocks[n], 0.0);
-                if n == 0 {
-                    quants.sums16.resize(count * columns / 16, 0);
-                    quants.sums32.resize(count * columns / 32, 0);
-                }
+                quants.sums16.resize(count * columns / 16, 0);
+                quants.sums32.resize(count * columns / 32, 0);
             }
             (quants[n], self.spare[n]) = if wanted[n] { (kept, None) } else { (None, kept) };
         }
@@ -67,12 +67,12 @@ impl Rows {
                 )
             })
         });
+        let quantize = kernels().floats.quantize;
         let quantize_row = |row: usize| {
             with_scratch(columns, |numbers| {
                 write(row, numbers);
                 for (n, block) in blocks.into_iter().enumerate() {
                     let Some((values, scales, sums16, sums32)) = &places[n] else { continue };
-                    let has_sums = n == 0;
                     let part = |size: usize| (row * columns / size, columns / size);
                     // SAFETY: each row is given to one call alone, and its parts lie in buffers
                     // that were made large enough for all rows above.
@@ -80,16 +80,13 @@ impl Rows {
                         let (at, len) = part(block);
                         (values.part(row * columns, columns), scales.part(at, len))
                     };
-                    quantize(numbers, block, values, scales);
-                    if has_sums {
-                        // SAFETY: as above.
-                        let (sums16, sums32) = unsafe {
-                            let (at16, len16) = part(16);
-                            let (at32, len32) = part(32);
-                            (sums16.part(at16, len16), sums32.part(at32, len32))
-                        };
-                        add_up(values, sums16, sums32);
-                    }
+                    // SAFETY: as above.
+                    let (sums16, sums32) = unsafe {
+                        let (at16, len16) = part(16);
+                        let (at32, len32) = part(32);
+                        (sums16.part(at16, len16), sums32.part(at32, len32))
+                    };
+                    (quantize)(numbers, Quantised { block, values, scales, sums16, sums32 });
                 }
             });
         };
@@ -109,38 +106,5 @@ impl Rows {
     /// Numbers of a row.
     pub fn columns(&self) -> usize {
         self.columns
-    }
-}
-
-/// Whole numbers from -127 to 127, the nearest to `numbers` divided by the scale of their block.
-fn quantize(numbers: &[f32], block: usize, values: &mut [i8], scales: &mut [f32]) {
-    // Adding this rounds to a whole number, which then lies in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
-    let blocks = numbers.chunks_exact(block).zip(values.chunks_exact_mut(block));
-    for ((numbers, values), scale) in blocks.zip(scales) {
-        let mut most = [0f32; 16];
-        for numbers in numbers.chunks_exact(16) {
-            for (most, number) in most.iter_mut().zip(numbers) {
-                *most = if number.abs() > *most { number.abs() } else { *most };
-            }
-        }
-        let most = most.into_iter().fold(0f32, f32::max);
-        // What is so small, or not a number, is nothing.
-        let is_some = most > 1e-30 && most.is_finite();
-        *scale = if is_some { most / 127.0 } else { 0.0 };
-        let factor = if is_some { 127.0 / most } else { 0.0 };
-        for (value, number) in values.iter_mut().zip(numbers) {
-            let number = (number * factor).clamp(-127.0, 127.0);
-            *value = (number + ROUND).to_bits() as i8;
-        }
-    }
-}
-
-fn add_up(values: &[i8], sums16: &mut [i16], sums32: &mut [i16]) {
-    for (sum, values) in sums16.iter_mut().zip(values.chunks_exact(16)) {
-        *sum = values.iter().map(|value| i16::from(*value)).sum();
-    }
-    for (sum, parts) in sums32.iter_mut().zip(sums16.chunks_exact(2)) {
-        *sum = parts[0] + parts[1];
     }
 }

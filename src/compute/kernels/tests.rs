@@ -7,6 +7,7 @@ use half::f16;
 
 use super::layout::{BLOCK, SMALL};
 use super::product::multiply_by;
+use super::tier::here;
 use super::*;
 use crate::compute::{Bytes, Pool};
 
@@ -125,7 +126,9 @@ fn tiers_threads_and_rows_beside_change_no_bit() {
     let mut random = fastrand::Rng::with_seed(7);
     for (format, _, size) in FORMATS {
         let wide = [format.block(), 3 * format.block(), 18 * format.block()];
-        for (rows, columns) in [1, 7, 8, 9, 40, 67].into_iter().flat_map(|n| wide.map(|k| (n, k))) {
+        for (rows, columns) in
+            [1, 15, 16, 17, 40, 67].into_iter().flat_map(|n| wide.map(|k| (n, k)))
+        {
             let count = rows * columns / format.block();
             let extremes: [(f32, Option<u8>); 6] = [
                 (0.01, None),
@@ -161,9 +164,12 @@ fn tiers_threads_and_rows_beside_change_no_bit() {
                         let alone = product(tier(), &pools[0], &matrix, &one);
                         assert_eq!(alone, plain[row * rows..][..rows], "{format:?} {row} alone");
                     }
-                    for pool in &pools {
-                        let made = product(tier(), pool, &matrix, &quants);
-                        assert_eq!(made, plain, "{format:?} [{rows}, {columns}] by {many}");
+                    for tier in here() {
+                        for pool in &pools {
+                            let made = product(*tier, pool, &matrix, &quants);
+                            let what = format!("{tier:?} {format:?} [{rows}, {columns}] by {many}");
+                            assert_eq!(made, plain, "{what}");
+                        }
                     }
                 }
             }
@@ -182,8 +188,8 @@ fn other_formats_become_8_bits() {
     let tensor = Tensor::from_vec(numbers.clone(), (rows, columns), &Device::Cpu).unwrap();
     let theirs = QTensor::quantize(&tensor, GgmlDType::Q8_0).unwrap();
     let pack = |source: &Source<'_>| {
-        let mut packed = vec![0; tile_bytes(Format::Q8, columns) * 2];
-        pack(&pool, source, (rows, columns), 0..2, &mut packed);
+        let mut packed = vec![0; tile_bytes(Format::Q8, columns)];
+        pack(&pool, source, (rows, columns), 0..1, &mut packed);
         packed
     };
     assert!(pack(&Source::Numbers(&write)) == pack(&Source::Q8(&theirs.data().unwrap())));
@@ -217,7 +223,7 @@ fn a_gate_lets_through_what_it_should() {
 
 #[test]
 fn tiers_are_known_by_name() {
-    for tier in [Tier::Reference, Tier::Avx2] {
+    for tier in [Tier::Reference, Tier::Avx2, Tier::AvxVnni, Tier::Avx512Vnni] {
         assert_eq!(Tier::of_name(tier.name()), Some(tier));
     }
     assert_eq!(Tier::of_name("avx1024"), None);
@@ -225,7 +231,7 @@ fn tiers_are_known_by_name() {
 
 #[test]
 fn bytes_that_are_too_few_are_no_matrix() {
-    let size = tile_bytes(Format::Q8, 96) * 2;
+    let size = tile_bytes(Format::Q8, 96);
     assert!(Matrix::new(Format::Q8, 11, 96, Bytes::Owned(vec![0; size])).is_some());
     assert!(Matrix::new(Format::Q8, 11, 96, Bytes::Owned(vec![0; size - 1])).is_none());
     assert!(Matrix::new(Format::Q8, 11, 95, Bytes::Owned(vec![0; size])).is_none());

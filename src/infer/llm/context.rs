@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use super::transformer::Transformer;
 use crate::base::error::{Error, ErrorKind, Result};
 
-/// Tokens of a prompt that go through the model at once; larger pieces are no quicker.
-pub(super) const PREFILL: usize = 32;
+/// Tokens of a prompt that go through the model at once: enough that the weights, unpacked, serve
+/// many, and few enough that a pass can be broken off between its layers.
+pub(super) const PREFILL: usize = 128;
 
 /// Says whether to go on; asked several times a second.
 pub(super) type GoOn<'a> = &'a mut dyn FnMut() -> ControlFlow<()>;

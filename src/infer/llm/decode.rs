@@ -5,11 +5,14 @@ use std::ops::ControlFlow;
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
 
-use super::context::{Context, Model, PREFILL};
+use super::context::{Context, Model};
 use super::draft::Drafter;
 use super::stream::{Decoder, StopTexts};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::infer::{Finish, Generated, Sampling, Written};
+
+/// Tokens whose scores are computed at once: those of each are as many as the vocabulary.
+const SCORED: usize = 32;
 
 /// How a generation goes.
 pub(super) struct Rules<'a> {
@@ -107,7 +110,7 @@ pub(super) fn score<M: Model>(
         let mut sum = log_share(scores, *first)?;
         // Nobody asks what comes after the last.
         let given = &tokens[..rest.len()];
-        for (given, next) in given.chunks(PREFILL).zip(rest.chunks(PREFILL)) {
+        for (given, next) in given.chunks(SCORED).zip(rest.chunks(SCORED)) {
             let each = context.forward_each(given)?;
             for (scores, token) in each.chunks_exact(each.len() / given.len()).zip(next) {
                 sum += log_share(scores, *token)?;

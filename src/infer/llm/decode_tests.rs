@@ -231,7 +231,7 @@ fn scores_that_are_no_numbers_are_an_error() {
 
 #[test]
 fn a_pass_that_fails_leaves_nothing() {
-    let prompt: Vec<u32> = (0..100).map(|n| n % 7).collect();
+    let prompt: Vec<u32> = (0..3 * PREFILL as u32 + 4).map(|n| n % 7).collect();
     for fails_at in 1..=4 {
         let fails_at = Some(fails_at);
         let mut fake = Fake { vocabulary: 7, looks_back: 2, fails_at, ..Fake::default() };
@@ -343,7 +343,7 @@ fn the_beginning_of_prompts_is_computed_once_for_all_starts() {
             llm.keep_prefixes(folder.path()).unwrap();
             llm
         };
-        let system = "steam the plank for an hour. ".repeat(12);
+        let system = "steam the plank for an hour. ".repeat(24);
         let [first, second] = ["Apples?", "why so."].map(|user| prompt(&system, user));
         // Told in the same pieces, so that the same numbers come out whatever multiplies them.
         let wanted = [&first, &second].map(|prompt| {
@@ -362,7 +362,7 @@ fn the_beginning_of_prompts_is_computed_once_for_all_starts() {
         let new = wanted[1].1.prompt_tokens - wanted[1].0;
         let layers = Tiny::new(architecture).layers;
         assert_eq!(pieces(&mut start(), &second, layers), new.div_ceil(PREFILL), "{architecture}");
-        assert!(wanted[1].0 > 5 * PREFILL);
+        assert!(wanted[1].0 > 2 * PREFILL);
         assert_eq!(files(), after);
         // A broken file is computed anew.
         let path = after.iter().find(|path| !before.contains(path)).unwrap();

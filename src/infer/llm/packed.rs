@@ -16,7 +16,7 @@ use crate::compute::kernels::{Format, Matrix, TILE, tile_bytes};
 use crate::compute::{Bytes, Mapped};
 
 /// Grows when tiles are laid out otherwise.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Matrices begin at multiples of this.
 const ALIGNMENT: usize = 64;
