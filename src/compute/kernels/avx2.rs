@@ -7,14 +7,19 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::floats;
 use super::layout::{BLOCK, Format, SMALL, TILE, WORD, q4k, q6k, q8};
 use super::raw::{Raw, by_fours, places};
 use super::rows::Rows;
 use super::table::Kernels;
+use super::{floats, sixteen};
 
-pub(super) static KERNELS: Kernels =
-    Kernels { q4k: by_4_bits, q6k: by_6_bits, q8: by_8_bits, floats: floats::AVX2 };
+pub(super) static KERNELS: Kernels = Kernels {
+    q4k: by_4_bits,
+    q6k: by_6_bits,
+    q8: by_8_bits,
+    floats: floats::AVX2,
+    sixteen: sixteen::AVX2,
+};
 
 /// Numbers, rows of a tile, in a vector.
 const LANES: usize = TILE / 2;

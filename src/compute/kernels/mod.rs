@@ -21,6 +21,7 @@ mod raw;
 mod reference;
 mod rows;
 mod scratch;
+mod sixteen;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -29,11 +30,12 @@ mod tier;
 mod vnni;
 
 pub use attention::{Attention, attend};
-pub use floats::Gate;
+pub use floats::{Gate, gelu, layer_norm, rms_norm, softmax};
 pub use layout::{Format, TILE, tile_bytes};
 pub use pack::{Source, pack};
 pub use product::{Matrix, gated, multiply};
 pub use rows::Rows;
+pub use sixteen::Sixteen;
 pub use tier::{Tier, cap_tier, tier};
 
 /// Where threads write parts of one buffer that do not overlap.

@@ -10,11 +10,11 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::floats;
 use super::layout::{BLOCK, Format, SMALL, TILE, WORD, q4k, q6k, q8};
 use super::raw::{Raw, by_fours, places};
 use super::rows::Rows;
 use super::table::Kernels;
+use super::{floats, sixteen};
 
 /// How far ahead of a single row's product the weights are fetched, in bytes.
 const AHEAD: usize = 2048;
@@ -496,8 +496,13 @@ macro_rules! vectors {
 pub(super) mod avx512 {
     use super::*;
 
-    pub(in super::super) static KERNELS: Kernels =
-        Kernels { q4k: by_4_bits, q6k: by_6_bits, q8: by_8_bits, floats: floats::AVX512 };
+    pub(in super::super) static KERNELS: Kernels = Kernels {
+        q4k: by_4_bits,
+        q6k: by_6_bits,
+        q8: by_8_bits,
+        floats: floats::AVX512,
+        sixteen: sixteen::AVX512_VNNI,
+    };
 
     type Ints = __m512i;
     type Floats = __m512;
@@ -552,8 +557,13 @@ pub(super) mod avx512 {
 pub(super) mod avx {
     use super::*;
 
-    pub(in super::super) static KERNELS: Kernels =
-        Kernels { q4k: by_4_bits, q6k: by_6_bits, q8: by_8_bits, floats: floats::AVX2 };
+    pub(in super::super) static KERNELS: Kernels = Kernels {
+        q4k: by_4_bits,
+        q6k: by_6_bits,
+        q8: by_8_bits,
+        floats: floats::AVX2,
+        sixteen: sixteen::AVX_VNNI,
+    };
 
     type Ints = __m256i;
     type Floats = __m256;

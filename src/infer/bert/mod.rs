@@ -86,7 +86,7 @@ pub struct EmbedderFiles {
 
 /// Tokens that go through the model at once on one core: enough for the matrices to be worth it, few
 /// enough for the caches, and for the last cores not to wait long for each other.
-const BATCH_TOKENS: usize = 768;
+const BATCH_TOKENS: usize = 384;
 
 /// A BERT-family model on the CPU.
 pub struct BertEmbedder {

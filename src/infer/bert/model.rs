@@ -1,14 +1,19 @@
 //! A BERT encoder (Devlin et al. 2019): token ids → hidden states, on the calling thread.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Result, bail};
 use candle_transformers::models::bert::{Config, HiddenAct};
 
 use super::weights::{Checkpoint, Weight};
 use crate::compute::dense::{Matrix, multiply};
+use crate::compute::kernels::{self, Sixteen};
 use crate::compute::math;
+
+/// Up to so many tokens the weights are multiplied where they lie: to pack them takes longer than
+/// a short text does.
+const FEW_ROWS: usize = 64;
 
 /// An encoder's weights.
 pub(super) struct Bert {
@@ -37,6 +42,8 @@ struct Linear {
     /// `[out, in]`
     weight: Weight,
     bias: Vec<f32>,
+    /// The same packed, when it was first worth it.
+    packed: OnceLock<Option<Sixteen>>,
 }
 
 struct Norm {
@@ -159,7 +166,7 @@ impl Bert {
                     Matrix::new(&qkv[at..], count, size, 3 * hidden)
                 };
                 multiply(shares, count, part(0), part(1).transposed(), scale);
-                shares.chunks_exact_mut(count).for_each(math::softmax);
+                shares.chunks_exact_mut(count).for_each(kernels::softmax);
                 let all = Matrix::new(shares, count, count, count);
                 multiply(&mut mixed[from * hidden + head * size..], hidden, all, part(2), 1.0);
             }
@@ -168,13 +175,12 @@ impl Bert {
     }
 
     fn activate(&self, numbers: &mut [f32]) {
-        let numbers = numbers.iter_mut();
         match self.act {
-            HiddenAct::Gelu => numbers.for_each(|value| *value = math::gelu(*value)),
+            HiddenAct::Gelu => kernels::gelu(numbers),
             HiddenAct::GeluApproximate => {
-                numbers.for_each(|value| *value = math::gelu_tanh(*value))
+                numbers.iter_mut().for_each(|value| *value = math::gelu_tanh(*value));
             }
-            HiddenAct::Relu => numbers.for_each(|value| *value = value.max(0.0)),
+            HiddenAct::Relu => numbers.iter_mut().for_each(|value| *value = value.max(0.0)),
         }
     }
 }
@@ -184,12 +190,20 @@ impl Linear {
         Ok(Linear {
             weight: Weight::load(from, &format!("{name}.weight"), [outer, inner])?,
             bias: from.numbers(&format!("{name}.bias"), &[outer])?,
+            packed: OnceLock::new(),
         })
     }
 
     /// Writes `rows` rows to `out`, `stride` numbers from row to row.
     fn forward(&self, input: &[f32], rows: usize, out: &mut [f32], stride: usize) {
         let inner = input.len() / rows.max(1);
+        if rows > FEW_ROWS {
+            let [outer, inner] = self.weight.shape();
+            let pack = || Sixteen::new(self.weight.numbers(), outer, inner);
+            if let Some(packed) = self.packed.get_or_init(pack) {
+                return packed.multiply(input, &self.bias, out, stride);
+            }
+        }
         let input = Matrix::new(input, rows, inner, inner);
         multiply(out, stride, input, self.weight.matrix().transposed(), 1.0);
         for row in out.chunks_mut(stride).take(rows) {
@@ -218,7 +232,7 @@ impl Norm {
 
     fn apply(&self, rows: &mut [f32]) {
         for row in rows.chunks_exact_mut(self.scale.len()) {
-            math::layer_norm(row, &self.scale, &self.shift, self.epsilon);
+            kernels::layer_norm(row, &self.scale, &self.shift, self.epsilon);
         }
     }
 }

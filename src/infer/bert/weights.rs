@@ -73,6 +73,11 @@ impl Weight {
         Ok(Weight { from: Arc::clone(from), name: name.to_owned(), shape, copy })
     }
 
+    /// Rows and columns.
+    pub(super) fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
     /// Its numbers, row by row.
     pub(super) fn numbers(&self) -> &[f32] {
         let mapped = || self.from.mapped(&self.name, &self.shape);

@@ -14,8 +14,10 @@ use half::slice::HalfFloatSliceExt;
 use super::family::{Act, Facts};
 use super::turn::{Turn, Turns};
 use super::weights::{Keep, LayerMatrices, Weights, Words};
-use crate::compute::kernels::{Attention, Format, Gate, Matrix, Rows, attend, gated, multiply};
-use crate::compute::{Pace, Pool, Yielding, math};
+use crate::compute::kernels::{
+    Attention, Format, Gate, Matrix, Rows, attend, gated, multiply, rms_norm,
+};
+use crate::compute::{Pace, Pool, Yielding};
 
 /// Tokens from which on a forward pass is one of a prompt, whose best number of threads is found by
 /// itself.
@@ -259,7 +261,7 @@ impl Transformer {
         let states = &work.states[first * hidden..];
         pass.fill(&mut work.rows, count - first, &[&self.output], &|row, into| {
             into.copy_from_slice(&states[row * hidden..][..hidden]);
-            math::rms_norm(into, &self.norm, pass.epsilon);
+            rms_norm(into, &self.norm, pass.epsilon);
         });
         let mut scores = vec![0.0; (count - first) * self.output.rows()];
         multiply(&self.pool, &work.rows, &mut [(&self.output, &mut scores)]);
@@ -320,7 +322,7 @@ impl Layer {
         let states = &work.states;
         pass.fill(&mut work.rows, count, &[query, key, value], &|row, into| {
             into.copy_from_slice(&states[row * hidden..][..hidden]);
-            math::rms_norm(into, &self.norm, pass.epsilon);
+            rms_norm(into, &self.norm, pass.epsilon);
         });
         work.query.resize(count * query.rows(), 0.0);
         work.key.resize(count * key.rows(), 0.0);
@@ -336,7 +338,7 @@ impl Layer {
                 }
                 for head in made.chunks_exact_mut(size) {
                     if let Some(norm) = norms[n] {
-                        math::rms_norm(head, norm, pass.epsilon);
+                        rms_norm(head, norm, pass.epsilon);
                     }
                     if n < 2 {
                         turns.apply(row, head);
@@ -376,7 +378,7 @@ impl Layer {
         let states = &work.states;
         pass.fill(&mut work.rows, pass.count, &[gate, up], &|row, into| {
             into.copy_from_slice(&states[row * hidden..][..hidden]);
-            math::rms_norm(into, &self.wide_norm, pass.epsilon);
+            rms_norm(into, &self.wide_norm, pass.epsilon);
         });
         work.wide.resize(pass.count * wide, 0.0);
         let kind = match pass.facts.act {
@@ -398,7 +400,7 @@ fn add(pass: &Pass<'_>, work: &mut Buffers, matrix: &Matrix, norm: Option<&[f32]
     multiply(pass.pool, &work.rows, &mut [(matrix, &mut work.taken)]);
     if let Some(norm) = norm {
         for taken in work.taken.chunks_exact_mut(matrix.rows()) {
-            math::rms_norm(taken, norm, pass.epsilon);
+            rms_norm(taken, norm, pass.epsilon);
         }
     }
     for (state, taken) in work.states.iter_mut().zip(&work.taken) {

@@ -7,6 +7,7 @@ mod x86;
 
 use half::f16;
 
+use super::tier::kernels;
 use crate::compute::math;
 
 #[cfg(target_arch = "x86_64")]
@@ -35,6 +36,29 @@ pub(super) struct Floats {
     pub(super) mix: fn(&[f32], &[f32], &mut [f32]),
     pub(super) gate: fn(Gate, &mut [f32], &[f32]),
     pub(super) quantize: fn(&[f32], Quantised<'_>),
+    pub(super) gelu: fn(&mut [f32]),
+    pub(super) layer_norm: fn(&mut [f32], &[f32], &[f32], f32),
+    pub(super) rms_norm: fn(&mut [f32], &[f32], f32),
+}
+
+/// [`math::softmax`], by what this machine has.
+pub fn softmax(row: &mut [f32]) {
+    (kernels().floats.softmax)(row);
+}
+
+/// [`math::gelu`] of each number, by what this machine has.
+pub fn gelu(numbers: &mut [f32]) {
+    (kernels().floats.gelu)(numbers);
+}
+
+/// [`math::layer_norm`], by what this machine has.
+pub fn layer_norm(row: &mut [f32], scale: &[f32], shift: &[f32], epsilon: f32) {
+    (kernels().floats.layer_norm)(row, scale, shift, epsilon);
+}
+
+/// [`math::rms_norm`], by what this machine has.
+pub fn rms_norm(row: &mut [f32], scale: &[f32], epsilon: f32) {
+    (kernels().floats.rms_norm)(row, scale, epsilon);
 }
 
 /// Where the numbers of a row go, as whole ones.
@@ -144,34 +168,63 @@ fn gate(kind: Gate, gates: &mut [f32], through: &[f32]) {
     }
 }
 
+/// The size of the largest number; of what is not a number it says nothing.
+#[inline(always)]
+pub(super) fn largest(numbers: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = numbers.as_chunks::<16>();
+    let mut lanes = [0f32; 16];
+    for chunk in chunks {
+        for lane in 0..16 {
+            lanes[lane] = larger(lanes[lane], chunk[lane].abs());
+        }
+    }
+    let mut half = 8;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = larger(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    rest.iter().fold(lanes[0], |most, number| larger(most, number.abs()))
+}
+
+/// The nearest whole number from `-most` to `most`; what is not a number becomes any of them.
+#[inline(always)]
+pub(super) fn nearest(number: f32, most: f32) -> i32 {
+    // Adding this rounds to a whole number, which then lies in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let number = if number < most { number } else { most };
+    let number = if number > -most { number } else { -most };
+    (number + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
+}
+
 /// Whole numbers from -127 to 127, the nearest to `numbers` divided by the scale of their block.
 #[inline(always)]
 fn quantize(numbers: &[f32], into: Quantised<'_>) {
     let Quantised { block, values, scales, sums16, sums32 } = into;
-    // Adding this rounds to a whole number, which then lies in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
     let blocks = numbers.chunks_exact(block).zip(values.chunks_exact_mut(block));
     for ((numbers, values), scale) in blocks.zip(scales) {
-        let mut most = [0f32; 16];
-        for numbers in numbers.chunks_exact(16) {
-            for (most, number) in most.iter_mut().zip(numbers) {
-                *most = if number.abs() > *most { number.abs() } else { *most };
-            }
-        }
-        let most = most.into_iter().fold(0f32, f32::max);
+        let most = largest(numbers);
         // What is so small, or not a number, is nothing.
         let is_some = most > 1e-30 && most.is_finite();
         *scale = if is_some { most / 127.0 } else { 0.0 };
         let factor = if is_some { 127.0 / most } else { 0.0 };
-        for (value, number) in values.iter_mut().zip(numbers) {
-            let number = (number * factor).clamp(-127.0, 127.0);
-            *value = (number + ROUND).to_bits() as i8;
+        let whole = values.as_chunks_mut::<16>().0.iter_mut();
+        for (numbers, values) in numbers.as_chunks::<16>().0.iter().zip(whole) {
+            for lane in 0..16 {
+                values[lane] = nearest(numbers[lane] * factor, 127.0) as i8;
+            }
         }
     }
-    for (sum, values) in sums16.iter_mut().zip(values.chunks_exact(16)) {
-        *sum = values.iter().map(|value| i16::from(*value)).sum();
+    for (sum, values) in sums16.iter_mut().zip(values.as_chunks::<16>().0) {
+        let mut all = 0;
+        for value in values {
+            all += i16::from(*value);
+        }
+        *sum = all;
     }
-    for (sum, parts) in sums32.iter_mut().zip(sums16.chunks_exact(2)) {
+    for (sum, parts) in sums32.iter_mut().zip(sums16.as_chunks::<2>().0) {
         *sum = parts[0] + parts[1];
     }
 }
@@ -189,6 +242,9 @@ pub(super) const PLAIN: Floats = Floats {
     mix: |shares, values, taken| mix::<64>(shares, values, taken),
     gate: |kind, gates, through| gate(kind, gates, through),
     quantize: |numbers, into| quantize(numbers, into),
+    gelu: |numbers| numbers.iter_mut().for_each(|number| *number = math::gelu(*number)),
+    layer_norm: |row, scale, shift, epsilon| math::layer_norm(row, scale, shift, epsilon),
+    rms_norm: |row, scale, epsilon| math::rms_norm(row, scale, epsilon),
 };
 
 #[cfg(test)]
@@ -226,7 +282,16 @@ mod tests {
                     (floats.quantize)(&wide[..into.values.len()], into);
                     quantised.extend(values.iter().map(|value| f32::from(*value)));
                     quantised.extend(sums.concat().iter().map(|sum| f32::from(*sum)));
-                    [wide, before, scores, taken, gates.concat(), quantised]
+                    let mut rows = [(); 3].map(|()| wide.clone());
+                    let [normed, scaled, acted] = &mut rows;
+                    for (normed, scaled) in
+                        normed.chunks_exact_mut(size).zip(scaled.chunks_exact_mut(size))
+                    {
+                        (floats.layer_norm)(normed, &query, &query, 1e-5);
+                        (floats.rms_norm)(scaled, &query, 1e-5);
+                    }
+                    (floats.gelu)(acted);
+                    [wide, before, scores, taken, gates.concat(), quantised, rows.concat()]
                         .map(|numbers| bits(&numbers))
                 };
                 let plain = of(&Tier::Reference);

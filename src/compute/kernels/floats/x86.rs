@@ -113,6 +113,23 @@ macro_rules! compiled {
             super::super::quantize(numbers, into);
         }
 
+        #[target_feature(enable = $features)]
+        fn gelu(numbers: &mut [f32]) {
+            for number in numbers {
+                *number = math::gelu(*number);
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        fn layer_norm(row: &mut [f32], scale: &[f32], shift: &[f32], epsilon: f32) {
+            math::layer_norm(row, scale, shift, epsilon);
+        }
+
+        #[target_feature(enable = $features)]
+        fn rms_norm(row: &mut [f32], scale: &[f32], epsilon: f32) {
+            math::rms_norm(row, scale, epsilon);
+        }
+
         // SAFETY, of all: this table is used only where there are these instructions.
         pub(in super::super::super) const FLOATS: Floats = Floats {
             widen: |narrow, wide| unsafe { widen(narrow, wide) },
@@ -121,6 +138,11 @@ macro_rules! compiled {
             mix: |shares, values, taken| unsafe { mix(shares, values, taken) },
             gate: |kind, gates, through| unsafe { gate(kind, gates, through) },
             quantize: |numbers, into| unsafe { quantize(numbers, into) },
+            gelu: |numbers| unsafe { gelu(numbers) },
+            layer_norm: |row, scale, shift, epsilon| unsafe {
+                layer_norm(row, scale, shift, epsilon)
+            },
+            rms_norm: |row, scale, epsilon| unsafe { rms_norm(row, scale, epsilon) },
         };
     };
 }
