@@ -2,15 +2,16 @@
 //!
 //! `cargo bench --bench llm -- MODEL.gguf [ROUNDS] [--packed FOLDER] [--against 'COMMAND']`. The
 //! command is run once a round, in turns with the rest, and its wall time shown. Without a model the
-//! kernels are measured alone.
+//! kernels are measured alone. With `--perplexity FILE` it tells how surprised the model is by a text,
+//! as `perplexity.mjs` tells it of llama.cpp. `WELLREAD_CPU` caps the tier, as for the program.
 #![allow(clippy::disallowed_methods, missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use wellread::compute::kernels::{Format, Matrix, Rows, Source, TILE, multiply, pack, tile_bytes};
-use wellread::compute::{Bytes, Pool};
+use wellread::compute::{Bytes, Pool, Tier, cap_tier};
 use wellread::infer::llm::Llm;
 use wellread::infer::{Generator, Message, Prompt, Role, Sampling};
 
@@ -23,9 +24,11 @@ const ANSWER: usize = 48;
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let (mut path, mut rounds, mut packed, mut against) = (None, 5, None, None);
+    let mut text: Option<String> = None;
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--packed" => packed = args.next().map(PathBuf::from),
+            "--perplexity" => text = args.next(),
             "--against" => against = args.next(),
             _ => match arg.parse() {
                 Ok(number) => rounds = number,
@@ -33,9 +36,15 @@ fn main() {
             },
         }
     }
+    if let Ok(name) = std::env::var("WELLREAD_CPU") {
+        cap_tier(Tier::of_name(&name).unwrap());
+    }
     let Some(path) = path else {
         return kernels();
     };
+    if let Some(text) = text {
+        return perplexity(&path, packed.as_deref(), &std::fs::read_to_string(text).unwrap());
+    }
     let mut medians: Vec<(&str, Vec<f64>)> = Vec::new();
     for _ in 0..rounds {
         let mut note = |what, value: f64| match medians.iter_mut().find(|(of, _)| *of == what) {
@@ -69,6 +78,16 @@ fn main() {
         let median = values[values.len() / 2];
         println!("{what}: {median:.2} ({:.2}, {:.2})", values[0], values[values.len() - 1]);
     }
+}
+
+/// e to the mean negative log-probability of the text's tokens, after a short prompt.
+fn perplexity(path: &Path, packed: Option<&Path>, text: &str) {
+    let mut llm = Llm::load(path, "bench", "", packed).unwrap();
+    let message = Message { role: Role::User, content: "Go on.".to_owned() };
+    let prompt = Prompt { messages: vec![message], opening: String::new() };
+    let count = llm.count_tokens(text).unwrap();
+    let sum = llm.score(&prompt, &[text], &mut || ControlFlow::Continue(())).unwrap()[0];
+    println!("perplexity {:.4} of {count} tokens", (-sum / count as f64).exp());
 }
 
 fn prompt(llm: &Llm, tokens: usize) -> Prompt {

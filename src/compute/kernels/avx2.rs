@@ -11,14 +11,14 @@ use super::layout::{BLOCK, Format, SMALL, TILE, WORD, q4k, q6k, q8};
 use super::raw::{Raw, by_fours, places};
 use super::rows::Rows;
 use super::table::Kernels;
-use super::{floats, sixteen};
+use super::{floats, strips};
 
 pub(super) static KERNELS: Kernels = Kernels {
     q4k: by_4_bits,
     q6k: by_6_bits,
     q8: by_8_bits,
     floats: floats::AVX2,
-    sixteen: sixteen::AVX2,
+    sixteen: strips::AVX2,
 };
 
 /// Numbers, rows of a tile, in a vector.

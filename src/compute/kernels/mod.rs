@@ -12,8 +12,12 @@
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(test)]
+mod counts;
+mod fill;
 mod floats;
 mod layout;
+mod numbers;
 mod pack;
 mod product;
 #[cfg(target_arch = "x86_64")]
@@ -22,6 +26,7 @@ mod reference;
 mod rows;
 mod scratch;
 mod sixteen;
+mod strips;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -30,8 +35,9 @@ mod tier;
 mod vnni;
 
 pub use attention::{Attention, attend};
-pub use floats::{Gate, gelu, layer_norm, rms_norm, softmax};
+pub use floats::Gate;
 pub use layout::{Format, TILE, tile_bytes};
+pub use numbers::{gelu, layer_norm, rms_norm, softmax};
 pub use pack::{Source, pack};
 pub use product::{Matrix, gated, multiply};
 pub use rows::Rows;

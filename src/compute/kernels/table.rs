@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::floats::Floats;
 use super::layout::TILE;
 use super::rows::Rows;
-use super::sixteen;
+use super::strips;
 
 /// Products of a tile with each of these rows of activations, `[activations, rows of the tile]`.
 pub(super) type TileProduct = fn(&[u8], &Rows, Range<usize>, &mut [[f32; TILE]]);
@@ -16,5 +16,5 @@ pub(super) struct Kernels {
     pub(super) q6k: TileProduct,
     pub(super) q8: TileProduct,
     pub(super) floats: Floats,
-    pub(super) sixteen: sixteen::Tables,
+    pub(super) sixteen: strips::Tables,
 }

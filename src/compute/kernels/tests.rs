@@ -53,7 +53,13 @@ fn blocks(
     bytes
 }
 
-fn matrix(pool: &Pool, format: Format, bytes: &[u8], rows: usize, columns: usize) -> Matrix {
+pub(super) fn matrix(
+    pool: &Pool,
+    format: Format,
+    bytes: &[u8],
+    rows: usize,
+    columns: usize,
+) -> Matrix {
     let source = match format {
         Format::Q4K => Source::Q4K(bytes),
         Format::Q6K => Source::Q6K(bytes),
@@ -65,7 +71,7 @@ fn matrix(pool: &Pool, format: Format, bytes: &[u8], rows: usize, columns: usize
     Matrix::new(format, rows, columns, Bytes::Owned(packed)).unwrap()
 }
 
-fn quantised(pool: &Pool, format: Format, numbers: &[f32], columns: usize) -> Rows {
+pub(super) fn quantised(pool: &Pool, format: Format, numbers: &[f32], columns: usize) -> Rows {
     let mut rows = Rows::default();
     rows.fill(pool, numbers.len() / columns, columns, &[format], &|row, into| {
         into.copy_from_slice(&numbers[row * columns..][..columns]);

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::table::Kernels;
-use super::{floats, reference, sixteen};
+use super::{floats, reference, strips};
 
 /// A set of vector instructions, from the least on; all give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +74,7 @@ impl Tier {
             q6k: reference::q6k,
             q8: reference::q8,
             floats: floats::PLAIN,
-            sixteen: sixteen::PLAIN,
+            sixteen: strips::PLAIN,
         };
         assert!(here().contains(&self), "this machine has no {}", self.name());
         match self {

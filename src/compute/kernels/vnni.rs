@@ -14,7 +14,7 @@ use super::layout::{BLOCK, Format, SMALL, TILE, WORD, q4k, q6k, q8};
 use super::raw::{Raw, by_fours, places};
 use super::rows::Rows;
 use super::table::Kernels;
-use super::{floats, sixteen};
+use super::{floats, strips};
 
 /// How far ahead of a single row's product the weights are fetched, in bytes.
 const AHEAD: usize = 2048;
@@ -501,7 +501,7 @@ pub(super) mod avx512 {
         q6k: by_6_bits,
         q8: by_8_bits,
         floats: floats::AVX512,
-        sixteen: sixteen::AVX512_VNNI,
+        sixteen: strips::AVX512_VNNI,
     };
 
     type Ints = __m512i;
@@ -562,7 +562,7 @@ pub(super) mod avx {
         q6k: by_6_bits,
         q8: by_8_bits,
         floats: floats::AVX2,
-        sixteen: sixteen::AVX_VNNI,
+        sixteen: strips::AVX_VNNI,
     };
 
     type Ints = __m256i;

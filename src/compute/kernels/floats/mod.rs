@@ -7,7 +7,6 @@ mod x86;
 
 use half::f16;
 
-use super::tier::kernels;
 use crate::compute::math;
 
 #[cfg(target_arch = "x86_64")]
@@ -39,26 +38,6 @@ pub(super) struct Floats {
     pub(super) gelu: fn(&mut [f32]),
     pub(super) layer_norm: fn(&mut [f32], &[f32], &[f32], f32),
     pub(super) rms_norm: fn(&mut [f32], &[f32], f32),
-}
-
-/// [`math::softmax`], by what this machine has.
-pub fn softmax(row: &mut [f32]) {
-    (kernels().floats.softmax)(row);
-}
-
-/// [`math::gelu`] of each number, by what this machine has.
-pub fn gelu(numbers: &mut [f32]) {
-    (kernels().floats.gelu)(numbers);
-}
-
-/// [`math::layer_norm`], by what this machine has.
-pub fn layer_norm(row: &mut [f32], scale: &[f32], shift: &[f32], epsilon: f32) {
-    (kernels().floats.layer_norm)(row, scale, shift, epsilon);
-}
-
-/// [`math::rms_norm`], by what this machine has.
-pub fn rms_norm(row: &mut [f32], scale: &[f32], epsilon: f32) {
-    (kernels().floats.rms_norm)(row, scale, epsilon);
 }
 
 /// Where the numbers of a row go, as whole ones.
