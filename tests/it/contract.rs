@@ -124,7 +124,7 @@ fn generator_contract(generator: &mut dyn Generator) {
             Message { role: Role::System, content: "You are brief.".into() },
             Message { role: Role::User, content: user.into() },
         ],
-        opening: "The days of the week are Monday,".into(),
+        opening: "The days of the week are Monday, Tuesday,".into(),
     };
     let question = prompt("Name the days of the week.");
     let mut pieces = String::new();
@@ -137,7 +137,7 @@ fn generator_contract(generator: &mut dyn Generator) {
     let first = generator.generate(&question, &sampling, &mut keep).unwrap();
     assert_eq!(pieces, first.text);
     assert!(sum < 0.0 && sum >= first.log_probability);
-    assert!(first.text.contains("Tuesday"), "{}", first.text);
+    assert!(first.text.contains("Wednesday"), "{}", first.text);
     assert!(!first.text.contains("days of the week are"), "the opening is not part of the output");
     assert!(first.completion_tokens <= 24 && first.prompt_tokens > 10);
 
@@ -152,10 +152,10 @@ fn generator_contract(generator: &mut dyn Generator) {
     };
     assert_eq!(sampled(generator), sampled(generator));
 
-    let stop = Sampling { stop: vec!["Wed".into()], ..sampling.clone() };
+    let stop = Sampling { stop: vec!["Thu".into()], ..sampling.clone() };
     let stopped = generator.generate(&question, &stop, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(stopped.finish, Finish::Stop);
-    assert!(!stopped.text.contains("Wed") && stopped.text.contains("Tuesday"));
+    assert!(!stopped.text.contains("Thu") && stopped.text.contains("Wednesday"));
 
     let broken = generator
         .generate(&question, &sampling, &mut |piece| {
@@ -170,7 +170,7 @@ fn generator_contract(generator: &mut dyn Generator) {
     let error =
         generator.generate(&long, &sampling, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLong);
-    let error = generator.score(&long, &[" Tuesday"], &mut go_on).unwrap_err();
+    let error = generator.score(&long, &[" Wednesday"], &mut go_on).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLong);
 }
 
@@ -184,7 +184,7 @@ fn scores_contract(generator: &mut dyn Generator, question: &Prompt, sampling: &
         generator.generate(question, sampling, &mut |_| ControlFlow::Continue(())).unwrap()
     };
     let before = generate(generator);
-    let texts = [" Friday", " Tuesday", " steam", " Tuesday", "", " Tuesday, Wednesday"];
+    let texts = [" Monday", " Wednesday", " steam", " Wednesday", "", " Wednesday, Thursday"];
     let scores = generator.score(question, &texts, &mut go_on).unwrap();
     assert!(scores.iter().all(|score| *score <= 0.0 && score.is_finite()), "{scores:?}");
     assert!(scores[1] > scores[0] && scores[1] > scores[2], "{scores:?}");
