@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Pool;
 
-/// Up to so many rows are multiplied into columns first.
-const FEW_ROWS: usize = 64;
+/// Up to so many rows are multiplied into columns first: to lay the other matrix out anew, or to pack
+/// it, takes longer than the product.
+pub const FEW_ROWS: usize = 64;
 
 /// Columns that a thread multiplies at once.
 const PART: usize = 96;

@@ -1,5 +1,5 @@
-//! Products of dense weights as whole numbers of 16 bits: about as exact as single precision where
-//! it matters (vectors differ by 1e-8 of their cosine), and twice as fast.
+//! Products of dense weights as whole numbers of 16 bits: nearly as exact as single precision, and
+//! faster.
 //!
 //! Weights and activations are whole numbers from -4095 to 4095 with a scale for each [`BLOCK`]
 //! columns of a row: so many products of two fit 32 bits. Whole numbers are summed within a block,

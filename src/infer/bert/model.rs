@@ -7,13 +7,9 @@ use candle_core::{Result, bail};
 use candle_transformers::models::bert::{Config, HiddenAct};
 
 use super::weights::{Checkpoint, Weight};
-use crate::compute::dense::{Matrix, multiply};
+use crate::compute::dense::{FEW_ROWS, Matrix, multiply};
 use crate::compute::kernels::{self, Sixteen};
 use crate::compute::math;
-
-/// Up to so many tokens the weights are multiplied where they lie: to pack them takes longer than
-/// a short text does.
-const FEW_ROWS: usize = 64;
 
 /// An encoder's weights.
 pub(super) struct Bert {

@@ -147,6 +147,13 @@ macro_rules! compiled {
     };
 }
 
+/// Eight sums onto four.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn halves_together(eight: __m256) -> __m128 {
+    _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight))
+}
+
 /// The sum of each vector, halves onto halves; of as many as there are.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -171,8 +178,7 @@ mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2,f16c")]
     fn quarter([low, high]: [__m256; 2]) -> __m128 {
-        let half = add(low, high);
-        _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half))
+        halves_together(add(low, high))
     }
 
     #[inline]
@@ -197,8 +203,7 @@ mod avx512 {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     fn quarter([all]: [__m512; 1]) -> __m128 {
         let high = _mm512_castps512_ps256(_mm512_shuffle_f32x4::<0b1110>(all, all));
-        let half = _mm256_add_ps(_mm512_castps512_ps256(all), high);
-        _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps::<1>(half))
+        halves_together(_mm256_add_ps(_mm512_castps512_ps256(all), high))
     }
 
     #[inline]
