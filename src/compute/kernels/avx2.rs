@@ -57,18 +57,6 @@ unsafe fn halves(from: *const u8) -> __m256 {
     _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
 }
 
-/// Writes the products of a tile with each row.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn put<const M: usize>(totals: &[[__m256; M]; 2], products: &mut [[f32; TILE]]) {
-    for (side, totals) in totals.iter().enumerate() {
-        for (total, product) in totals.iter().zip(&mut *products) {
-            // SAFETY: each side of a product has place for a vector.
-            unsafe { _mm256_storeu_ps(product[side * LANES..].as_mut_ptr(), *total) };
-        }
-    }
-}
-
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn q4k<const M: usize>(tile: *const u8, rows: Raw, products: &mut [[f32; TILE]]) {
     let low_bits = _mm256_set1_epi8(15);
@@ -130,7 +118,11 @@ unsafe fn q4k<const M: usize>(tile: *const u8, rows: Raw, products: &mut [[f32; 
                 }
             }
         }
-        put(&totals, products);
+        for m in 0..M {
+            for (side, totals) in totals.iter().enumerate() {
+                _mm256_storeu_ps(products[m][side * LANES..].as_mut_ptr(), totals[m]);
+            }
+        }
     }
 }
 
@@ -247,7 +239,11 @@ unsafe fn q6k<const M: usize>(tile: *const u8, rows: Raw, products: &mut [[f32; 
                 }
             }
         }
-        put(&totals, products);
+        for m in 0..M {
+            for (side, totals) in totals.iter().enumerate() {
+                _mm256_storeu_ps(products[m][side * LANES..].as_mut_ptr(), totals[m]);
+            }
+        }
     }
 }
 
@@ -284,6 +280,10 @@ unsafe fn q8<const M: usize>(tile: *const u8, rows: Raw, products: &mut [[f32; T
                 }
             }
         }
-        put(&totals, products);
+        for m in 0..M {
+            for (side, totals) in totals.iter().enumerate() {
+                _mm256_storeu_ps(products[m][side * LANES..].as_mut_ptr(), totals[m]);
+            }
+        }
     }
 }

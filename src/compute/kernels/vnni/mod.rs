@@ -80,18 +80,6 @@ macro_rules! kernels {
             all(unsafe { from.cast::<i32>().read_unaligned() })
         }
 
-        /// Writes the products of a tile with each row.
-        #[inline]
-        #[target_feature(enable = $features)]
-        unsafe fn put<const M: usize>(totals: &[[Floats; M]; SIDES], products: &mut [[f32; TILE]]) {
-            for (side, totals) in totals.iter().enumerate() {
-                for (total, product) in totals.iter().zip(&mut *products) {
-                    // SAFETY: each side of a product has place for a vector.
-                    unsafe { store(product[side * LANES..].as_mut_ptr(), *total) };
-                }
-            }
-        }
-
         #[target_feature(enable = $features)]
         unsafe fn q4k<const M: usize>(tile: *const u8, rows: Raw, products: &mut [[f32; TILE]]) {
             let low_bits = all(0x0f0f_0f0f);
@@ -136,7 +124,11 @@ macro_rules! kernels {
                         }
                     }
                 }
-                put(&totals, products);
+                for m in 0..M {
+                    for (side, totals) in totals.iter().enumerate() {
+                        store(products[m][side * LANES..].as_mut_ptr(), totals[m]);
+                    }
+                }
             }
         }
 
@@ -216,7 +208,11 @@ macro_rules! kernels {
                         }
                     }
                 }
-                put(&totals, products);
+                for m in 0..M {
+                    for (side, totals) in totals.iter().enumerate() {
+                        store(products[m][side * LANES..].as_mut_ptr(), totals[m]);
+                    }
+                }
             }
         }
 
@@ -308,7 +304,11 @@ macro_rules! kernels {
                         }
                     }
                 }
-                put(&totals, products);
+                for m in 0..M {
+                    for (side, totals) in totals.iter().enumerate() {
+                        store(products[m][side * LANES..].as_mut_ptr(), totals[m]);
+                    }
+                }
             }
         }
 
