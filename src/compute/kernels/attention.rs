@@ -3,17 +3,14 @@
 //!
 //! A query's numbers are made in one order of its keys, whatever is done beside them.
 
-use half::f16;
-
 use super::Shared;
+use super::floats::SPAN;
+use super::held::Held;
 use super::scratch::with_scratch;
 use super::tier::kernels;
 use crate::compute::Pool;
 
-/// Keys that are brought to single precision at once.
-const SPAN: usize = 64;
-
-/// Queries and heads of them for which a span is brought there, about.
+/// Queries and heads of them for which a span of keys is brought to single precision, about.
 const ROWS: usize = 48;
 
 /// What is attended with.
@@ -33,23 +30,22 @@ pub struct Attention {
 
 /// Takes for each query, the first of which stands at position `at`, the values of the keys it sees.
 ///
-/// `queries` are `[count, heads, size]`, `keys` and `values` `[positions, kv_heads, size]`, and what
-/// is taken `[kv_heads, count, heads / kv_heads, size]`.
+/// `queries` are `[count, heads, size]`, and what is taken `[kv_heads, count, heads / kv_heads, size]`.
 ///
 /// # Panics
-/// If a buffer is shorter than that.
+/// If a buffer is of another size than that, or less is held than is seen.
 pub fn attend(
     pool: &Pool,
     shape: &Attention,
     (at, count): (usize, usize),
     queries: &[f32],
-    (keys, values): (&[f16], &[f16]),
+    held: &Held,
     taken: &mut [f32],
 ) {
     let Attention { heads, kv_heads, size, .. } = *shape;
     let group = heads / kv_heads;
     assert!(queries.len() == count * heads * size && taken.len() == queries.len());
-    assert!(keys.len() >= (at + count) * kv_heads * size && values.len() >= keys.len());
+    assert!(held.len() >= at + count && (held.heads(), held.size()) == (kv_heads, size));
     // A single query's heads are shared out where there are more threads than heads of keys.
     let parts = match count {
         1 => (1..=group)
@@ -70,7 +66,7 @@ pub fn attend(
         // the length was checked above.
         let taken = unsafe { place.part((head * count + from) * wide, many * wide) };
         let few = Unit { shape, head: head / parts, first: head * group, group, at: at + from };
-        few.attend(&queries[from * heads * size..], (keys, values), taken);
+        few.attend(&queries[from * heads * size..], held, taken);
     });
 }
 
@@ -84,55 +80,47 @@ struct Unit<'a> {
 }
 
 impl Unit<'_> {
-    fn attend(&self, queries: &[f32], (keys, values): (&[f16], &[f16]), taken: &mut [f32]) {
-        let Attention { heads, kv_heads, size, scale, window } = *self.shape;
+    fn attend(&self, queries: &[f32], held: &Held, taken: &mut [f32]) {
+        let Attention { heads, size, scale, window, .. } = *self.shape;
         let floats = &kernels().floats;
-        let rows = taken.len() / size;
-        let end = self.at + rows / self.group;
-        let sees = |row: usize| {
-            let position = self.at + row / self.group;
+        // Of a position.
+        let wide = self.group * size;
+        let count = taken.len() / wide;
+        let end = self.at + count;
+        let sees = |query: usize| {
+            let position = self.at + query;
             window.map_or(0, |window| (position + 1).saturating_sub(window))..position + 1
         };
-        let begin = sees(0).start;
-        let seen = end - begin;
-        let in_span = |row: usize, span: usize| {
-            let sees = sees(row);
-            sees.start.clamp(span, (span + SPAN).min(end))
-                ..sees.end.clamp(span, (span + SPAN).min(end))
+        let begin = sees(0).start / SPAN * SPAN;
+        let stride = (end - begin).next_multiple_of(SPAN);
+        let seen_in = |query: usize, span: usize| {
+            let sees = sees(query);
+            sees.start.clamp(span, span + SPAN)..sees.end.clamp(span, span + SPAN)
         };
         taken.fill(0.0);
-        with_scratch(rows * seen + SPAN * size, |scratch| {
-            let (scores, wide) = scratch.split_at_mut(rows * seen);
-            let spread = |narrow: &[f16], span: usize, wide: &mut [f32]| {
-                for (position, wide) in (span..end).zip(wide.chunks_exact_mut(size)) {
-                    let at = (position * kv_heads + self.head) * size;
-                    (floats.widen)(&narrow[at..at + size], wide);
-                }
-            };
+        with_scratch(self.group * count * stride + SPAN * size, |scratch| {
+            let (scores, span_of) = scratch.split_at_mut(self.group * count * stride);
             for span in (begin..end).step_by(SPAN) {
-                spread(keys, span, wide);
-                for row in 0..rows {
-                    let sees = in_span(row, span);
-                    let head = row / self.group * heads + self.first + row % self.group;
-                    let query = &queries[head * size..][..size];
-                    let keys = &wide[(sees.start - span) * size..(sees.end - span) * size];
-                    let scores = &mut scores[row * seen..][..seen];
-                    let scores = &mut scores[sees.start - begin..sees.end - begin];
-                    (floats.dots)(query, keys, scale, scores);
+                (floats.widen)(held.keys(span / SPAN, self.head), span_of);
+                for query in (0..count).filter(|query| !seen_in(*query, span).is_empty()) {
+                    let scores = &mut scores[query * self.group * stride + span - begin..];
+                    let queries = &queries[(query * heads + self.first) * size..][..wide];
+                    (floats.dots)(queries, span_of, scale, scores, stride);
                 }
             }
-            for row in 0..rows {
-                let sees = sees(row);
-                let scores = &mut scores[row * seen..][..seen];
+            for (row, scores) in scores.chunks_exact_mut(stride).enumerate() {
+                let sees = sees(row / self.group);
                 (floats.softmax)(&mut scores[sees.start - begin..sees.end - begin]);
             }
             for span in (begin..end).step_by(SPAN) {
-                spread(values, span, wide);
-                for (row, taken) in taken.chunks_exact_mut(size).enumerate() {
-                    let sees = in_span(row, span);
-                    let values = &wide[(sees.start - span) * size..(sees.end - span) * size];
-                    let shares = &scores[row * seen..][..seen];
-                    (floats.mix)(&shares[sees.start - begin..sees.end - begin], values, taken);
+                let numbers = (end - span).min(SPAN) * size;
+                let values = &held.values(span / SPAN, self.head)[..numbers];
+                (floats.widen)(values, &mut span_of[..numbers]);
+                for (query, taken) in taken.chunks_exact_mut(wide).enumerate() {
+                    let seen = seen_in(query, span);
+                    let values = &span_of[(seen.start - span) * size..(seen.end - span) * size];
+                    let shares = &scores[query * self.group * stride + seen.start - begin..];
+                    (floats.mix)(shares, stride, values, taken, size);
                 }
             }
         });
@@ -141,6 +129,8 @@ impl Unit<'_> {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
     use crate::compute::kernels::tests::{bits, numbers};
 
@@ -163,8 +153,12 @@ mod tests {
         let (heads, kv_heads, size, all) = (6, 2, 40, 150);
         let mut random = fastrand::Rng::with_seed(4);
         let queries = numbers(&mut random, all * heads * size);
-        let held = [(); 2].map(|()| numbers(&mut random, all * kv_heads * size));
-        let held: [Vec<f16>; 2] = held.map(|held| held.iter().map(|n| f16::from_f32(*n)).collect());
+        let made = [(); 2].map(|()| numbers(&mut random, all * kv_heads * size));
+        let held_of = |len: usize| {
+            let mut held = Held::new(kv_heads, size);
+            held.push(&made[0][..len * kv_heads * size], &made[1][..len * kv_heads * size]);
+            held
+        };
         for window in [None, Some(1), Some(70)] {
             let shape = Attention { heads, kv_heads, size, scale: 0.2, window };
             // `[queries, heads, size]` by pieces of some tokens.
@@ -173,11 +167,10 @@ mod tests {
                 let mut all_taken = vec![0f32; all * heads * size];
                 for at in (0..all).step_by(piece) {
                     let count = piece.min(all - at);
-                    let end = (at + count) * kv_heads * size;
                     let mut taken = vec![f32::NAN; count * heads * size];
                     let queries = &queries[at * heads * size..][..count * heads * size];
-                    let held = (&held[0][..end], &held[1][..end]);
-                    attend(&pool, &shape, (at, count), queries, held, &mut taken);
+                    let held = held_of(at + count);
+                    attend(&pool, &shape, (at, count), queries, &held, &mut taken);
                     for (n, taken) in taken.chunks_exact(size).enumerate() {
                         let group = heads / kv_heads;
                         let (head, row) = (n / (count * group), n / group % count);
@@ -194,13 +187,15 @@ mod tests {
             for (n, taken) in whole.chunks_exact(size).enumerate() {
                 let (position, head) = (n / heads, n % heads / (heads / kv_heads));
                 let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
-                let seen = |held: &[f16]| -> Vec<Vec<f64>> {
+                let seen = |held: &[f32]| -> Vec<Vec<f64>> {
                     let at = |key: usize| (key * kv_heads + head) * size;
-                    let row = |key: usize| held[at(key)..at(key) + size].iter().map(|n| n.to_f64());
+                    let row = |key: usize| {
+                        held[at(key)..at(key) + size].iter().map(|n| f16::from_f32(*n).to_f64())
+                    };
                     (first..=position).map(|key| row(key).collect()).collect()
                 };
                 let query = &queries[n * size..][..size];
-                let wanted = exact(query, &seen(&held[0]), &seen(&held[1]), 0.2);
+                let wanted = exact(query, &seen(&made[0]), &seen(&made[1]), 0.2);
                 for (taken, wanted) in taken.iter().zip(wanted) {
                     assert!((f64::from(*taken) - wanted).abs() < 1e-4, "{n}: {taken} {wanted}");
                 }

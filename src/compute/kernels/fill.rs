@@ -32,6 +32,7 @@ impl Rows {
                 quants.scales.resize(count * columns / blocks[n], 0.0);
                 quants.sums16.resize(count * columns / 16, 0);
                 quants.sums32.resize(count * columns / 32, 0);
+                quants.shifts.resize(count * columns / 32, 0);
             }
             (quants[n], self.spare[n]) = if wanted[n] { (kept, None) } else { (None, kept) };
         }
@@ -42,6 +43,7 @@ impl Rows {
                     Shared(quants.scales.as_mut_ptr()),
                     Shared(quants.sums16.as_mut_ptr()),
                     Shared(quants.sums32.as_mut_ptr()),
+                    Shared(quants.shifts.as_mut_ptr()),
                 )
             })
         });
@@ -50,7 +52,9 @@ impl Rows {
             with_scratch(columns, |numbers| {
                 write(row, numbers);
                 for (n, block) in blocks.into_iter().enumerate() {
-                    let Some((values, scales, sums16, sums32)) = &places[n] else { continue };
+                    let Some((values, scales, sums16, sums32, shifts)) = &places[n] else {
+                        continue;
+                    };
                     let part = |size: usize| (row * columns / size, columns / size);
                     // SAFETY: each row is given to one call alone, and its parts lie in buffers
                     // that were made large enough for all rows above.
@@ -59,12 +63,19 @@ impl Rows {
                         (values.part(row * columns, columns), scales.part(at, len))
                     };
                     // SAFETY: as above.
-                    let (sums16, sums32) = unsafe {
+                    let (sums16, sums32, shifts) = unsafe {
                         let (at16, len16) = part(16);
                         let (at32, len32) = part(32);
-                        (sums16.part(at16, len16), sums32.part(at32, len32))
+                        (
+                            sums16.part(at16, len16),
+                            sums32.part(at32, len32),
+                            shifts.part(at32, len32),
+                        )
                     };
-                    (quantize)(numbers, Quantised { block, values, scales, sums16, sums32 });
+                    (quantize)(
+                        numbers,
+                        Quantised { block, values, scales, sums16, sums32, shifts },
+                    );
                 }
             });
         };

@@ -16,6 +16,7 @@ mod avx2;
 mod counts;
 mod fill;
 mod floats;
+mod held;
 mod layout;
 mod numbers;
 mod pack;
@@ -36,6 +37,7 @@ mod vnni;
 
 pub use attention::{Attention, attend};
 pub use floats::Gate;
+pub use held::Held;
 pub use layout::{Format, TILE, tile_bytes};
 pub use numbers::{gelu, layer_norm, rms_norm, softmax};
 pub use pack::{Source, pack};

@@ -115,6 +115,7 @@ pub(super) fn multiply_by(
             with_scratch(count * TILE, |made| {
                 let (made, _) = made.as_chunks_mut();
                 for tile in part(chunk, matrix.at_once(count, pool), matrix.tiles()) {
+                    expect(count, tile, matrix.rows, product);
                     kernel(matrix.tile(tile), rows, 0..count, made);
                     write(made, tile, matrix.rows, product);
                 }
@@ -148,6 +149,7 @@ pub fn gated(
         with_scratch(2 * count * TILE, |made| {
             let (a, b) = made.split_at_mut(count * TILE);
             for tile in part(chunk, at_once, gate.tiles()) {
+                expect(count, tile, gate.rows, &product);
                 open(gate.tile(tile), rows, 0..count, a.as_chunks_mut().0);
                 pass(through.tile(tile), rows, 0..count, b.as_chunks_mut().0);
                 (kernels.floats.gate)(kind, a, b);
@@ -161,6 +163,19 @@ fn part(chunk: usize, at_once: usize, all: usize) -> Range<usize> {
     chunk * at_once..((chunk + 1) * at_once).min(all)
 }
 
+/// Fetches the places where products of a tile will be put: they lie far from each other.
+fn expect(count: usize, tile: usize, rows: usize, product: &Shared<f32>) {
+    #[cfg(target_arch = "x86_64")]
+    for n in 0..count {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        let place = product.0.wrapping_add(n * rows + tile * TILE);
+        // SAFETY: it is no more than a hint, and reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(place.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (count, tile, rows, product);
+}
+
 /// Puts products of a tile where they belong, but for the rows that the matrix does not have.
 fn write(made: &[[f32; TILE]], tile: usize, rows: usize, product: &Shared<f32>) {
     let at = tile * TILE;
@@ -169,6 +184,9 @@ fn write(made: &[[f32; TILE]], tile: usize, rows: usize, product: &Shared<f32>) 
         // SAFETY: the buffer has place for the products of all rows, and each tile, so each of
         // these places, is written by one call alone.
         let place = unsafe { product.part(n * rows + at, len) };
-        place.copy_from_slice(&made[..len]);
+        match place.first_chunk_mut() {
+            Some(whole) => *whole = *made,
+            None => place.copy_from_slice(&made[..len]),
+        }
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Raw {
     pub(super) scales: *const f32,
     pub(super) sums16: *const i16,
     pub(super) sums32: *const i16,
+    /// See [`super::rows::Quants`].
+    pub(super) shifts: *const i32,
     /// Blocks of a row.
     pub(super) blocks: usize,
     block: usize,
@@ -41,11 +43,13 @@ impl Raw {
         assert!(end * block <= quants.values.len() && end <= quants.scales.len());
         assert!(end * (block / 16) <= quants.sums16.len());
         assert!(end * (block / 32) <= quants.sums32.len());
+        assert!(end * (block / 32) <= quants.shifts.len());
         Some(Raw {
             values: quants.values[at * block..].as_ptr(),
             scales: quants.scales[at..].as_ptr(),
             sums16: quants.sums16[at * (block / 16)..].as_ptr(),
             sums32: quants.sums32[at * (block / 32)..].as_ptr(),
+            shifts: quants.shifts[at * (block / 32)..].as_ptr(),
             blocks,
             block,
         })
@@ -64,6 +68,7 @@ impl Raw {
                 scales: self.scales.add(at),
                 sums16: self.sums16.add(at * (self.block / 16)),
                 sums32: self.sums32.add(at * (self.block / 32)),
+                shifts: self.shifts.add(at * (self.block / 32)),
                 ..self
             }
         }
@@ -103,3 +108,25 @@ macro_rules! by_fours {
     };
 }
 pub(super) use by_fours;
+
+/// Multiplies and adds in one instruction, which the compiler would make two of.
+macro_rules! in_one {
+    ($features:literal, $instruction:literal, $register:ident, $ints:ident) => {
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn dot_pairs(mut sum: $ints, a: $ints, b: $ints) -> $ints {
+            // SAFETY: the instruction is here, and works on these registers alone.
+            unsafe {
+                std::arch::asm!(
+                    $instruction,
+                    inout($register) sum,
+                    in($register) a,
+                    in($register) b,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+            sum
+        }
+    };
+}
+pub(super) use in_one;

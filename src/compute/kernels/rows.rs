@@ -21,6 +21,9 @@ pub(super) struct Quants {
     /// Sums of the values of 16 columns, and of 32.
     pub(super) sums16: Vec<i16>,
     pub(super) sums32: Vec<i16>,
+    /// What sums of products of 32 columns begin with, so that weights without a sign have one:
+    /// the sum of the values, by -8 for 4 bits and by -128 for 8.
+    pub(super) shifts: Vec<i32>,
 }
 
 impl Rows {

@@ -16,7 +16,7 @@ const FORMAT: u32 = 1;
 
 /// The version of what stands in a model's keys and values: goes up when their layout changes, or
 /// the numbers that the forward pass computes.
-const COMPUTED: u32 = 2;
+const COMPUTED: u32 = 3;
 
 /// Files that are kept; beyond them the oldest go.
 const MOST_FILES: usize = 8;

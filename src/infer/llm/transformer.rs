@@ -8,14 +8,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::{Result, bail};
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 
 use super::family::{Act, Facts};
 use super::turn::{Turn, Turns};
 use super::weights::{Keep, LayerMatrices, Weights, Words};
 use crate::compute::kernels::{
-    Attention, Format, Gate, Matrix, Rows, attend, gated, multiply, rms_norm,
+    Attention, Format, Gate, Held, Matrix, Rows, attend, gated, multiply, rms_norm,
 };
 use crate::compute::{Pace, Pool, Yielding};
 
@@ -51,9 +49,7 @@ struct Layer {
     wide_norm: Vec<f32>,
     narrow_norm: Option<Vec<f32>>,
     is_local: bool,
-    /// Keys and values of the tokens so far, `[positions, kv_heads, head_size]` each.
-    keys: Vec<f16>,
-    values: Vec<f16>,
+    held: Held,
 }
 
 /// What a forward pass works in, `[tokens, …]` each; kept from pass to pass.
@@ -161,12 +157,10 @@ impl Transformer {
 
     /// Keys and values of the first `len` positions, as [`Transformer::import`] takes them.
     pub(super) fn export(&self, len: usize) -> Vec<u8> {
-        let len = len.min(self.len) * self.row();
-        let mut bytes = Vec::with_capacity(self.layers.len() * len * 4);
+        let len = len.min(self.len);
+        let mut bytes = Vec::with_capacity(self.layers.len() * len * self.row() * 4);
         for layer in &self.layers {
-            for held in [&layer.keys, &layer.values] {
-                bytes.extend(held[..len].iter().flat_map(|number| number.to_le_bytes()));
-            }
+            layer.held.export(len, &mut bytes);
         }
         bytes
     }
@@ -174,19 +168,12 @@ impl Transformer {
     /// Takes the first `len` positions from what [`Transformer::export`] gave, and forgets all
     /// others. Whether it fits this model; if not, nothing is changed.
     pub(super) fn import(&mut self, len: usize, bytes: &[u8]) -> bool {
-        let size = len.saturating_mul(self.row() * 2);
-        if len > self.facts.context || bytes.len() != size.saturating_mul(2 * self.layers.len()) {
+        let size = len.saturating_mul(self.row() * 4);
+        if len > self.facts.context || bytes.len() != size.saturating_mul(self.layers.len()) {
             return false;
         }
-        let mut bytes = bytes;
-        for layer in &mut self.layers {
-            for held in [&mut layer.keys, &mut layer.values] {
-                let (now, rest) = bytes.split_at(size);
-                held.clear();
-                let numbers = now.as_chunks::<2>().0;
-                held.extend(numbers.iter().map(|number| f16::from_le_bytes(*number)));
-                bytes = rest;
-            }
+        for (n, layer) in self.layers.iter_mut().enumerate() {
+            layer.held.import(&bytes[n * size..(n + 1) * size]);
         }
         self.len = len;
         true
@@ -250,8 +237,7 @@ impl Transformer {
                 return Ok(None);
             }
             // What a pass that failed has left, or what was forgotten.
-            layer.keys.truncate(at * self.facts.kv_heads * self.facts.head_size);
-            layer.values.truncate(layer.keys.len());
+            layer.held.truncate(at);
             let turns = local.as_ref().filter(|_| layer.is_local).unwrap_or(&global);
             layer.attend(&pass, work, turns);
             layer.widen(&pass, work);
@@ -309,8 +295,7 @@ impl Layer {
             narrow_norm: optional(name("post_ffw_norm"), hidden)?,
             is_local: facts.is_local(n),
             matrices,
-            keys: Vec::new(),
-            values: Vec::new(),
+            held: Held::new(facts.kv_heads, head_size),
         })
     }
 
@@ -346,11 +331,7 @@ impl Layer {
                 }
             }
         }
-        for (held, made) in [(&mut self.keys, &work.key), (&mut self.values, &work.value)] {
-            let len = held.len();
-            held.resize(len + made.len(), f16::ZERO);
-            held[len..].convert_from_f32_slice(made);
-        }
+        self.held.push(&work.key, &work.value);
         let shape = Attention {
             heads,
             kv_heads,
@@ -360,8 +341,7 @@ impl Layer {
         };
         work.attended.resize(count * heads * size, 0.0);
         let place = (pass.at, count);
-        let held = (self.keys.as_slice(), self.values.as_slice());
-        attend(pass.pool, &shape, place, &work.query, held, &mut work.attended);
+        attend(pass.pool, &shape, place, &work.query, &self.held, &mut work.attended);
         let (taken, group) = (&work.attended, heads / kv_heads * size);
         pass.fill(&mut work.rows, count, &[attended], &|row, into| {
             for (head, into) in into.chunks_exact_mut(group).enumerate() {

@@ -1,22 +1,21 @@
 //! Arithmetic of single precision: what attention and gates are made of.
 //!
-//! All tiers are made of the same lines, which have no fused operations: so they give the same bits.
+//! All tiers are made of the same lines, or do the same operations in the same order, so that they
+//! give the same bits.
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use half::f16;
 
+use super::layout::BLOCK;
 use crate::compute::math;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{AVX2, AVX512};
 
-/// Numbers side by side.
-const LANES: usize = 8;
-
-/// Sums side by side in the product of a query and a key.
-const SUMS: usize = 16;
+/// Keys that are multiplied with queries side by side.
+pub(super) const SPAN: usize = 64;
 
 /// What a gate does before it lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +29,9 @@ pub enum Gate {
 /// Arithmetic of single precision that a tier has.
 pub(super) struct Floats {
     pub(super) widen: fn(&[f16], &mut [f32]),
-    pub(super) dots: fn(&[f32], &[f32], f32, &mut [f32]),
+    pub(super) dots: fn(&[f32], &[f32], f32, &mut [f32], usize),
     pub(super) softmax: fn(&mut [f32]),
-    pub(super) mix: fn(&[f32], &[f32], &mut [f32]),
+    pub(super) mix: fn(&[f32], usize, &[f32], &mut [f32], usize),
     pub(super) gate: fn(Gate, &mut [f32], &[f32]),
     pub(super) quantize: fn(&[f32], Quantised<'_>),
     pub(super) gelu: fn(&mut [f32]),
@@ -49,92 +48,33 @@ pub(super) struct Quantised<'a> {
     /// Sums of 16 values, and of 32.
     pub(super) sums16: &'a mut [i16],
     pub(super) sums32: &'a mut [i16],
+    pub(super) shifts: &'a mut [i32],
 }
 
-#[inline(always)]
-fn dot<const KEYS: usize>(query: &[f32], keys: [&[f32]; KEYS]) -> [f32; KEYS] {
-    let (chunks, rest) = query.as_chunks::<SUMS>();
-    let keys = keys.map(|key| key.as_chunks::<SUMS>());
-    let mut lanes = [[0f32; SUMS]; KEYS];
-    for (n, chunk) in chunks.iter().enumerate() {
-        for (lanes, (key, _)) in lanes.iter_mut().zip(&keys) {
-            for lane in 0..SUMS {
-                lanes[lane] += chunk[lane] * key[n][lane];
+/// Products of queries `[rows, size]` with the keys of a span, `[size, SPAN]`, scaled, each the sum of
+/// its terms from first to last: `[rows, stride]`, of which the first `SPAN` are written.
+fn dots(queries: &[f32], keys: &[f32], scale: f32, scores: &mut [f32], stride: usize) {
+    let size = keys.len() / SPAN;
+    for (query, scores) in queries.chunks_exact(size).zip(scores.chunks_mut(stride)) {
+        let mut sums = [0f32; SPAN];
+        for (number, keys) in query.iter().zip(keys.as_chunks::<SPAN>().0) {
+            for (sum, key) in sums.iter_mut().zip(keys) {
+                *sum = number.mul_add(*key, *sum);
             }
         }
+        scores[..SPAN].copy_from_slice(&sums.map(|sum| sum * scale));
     }
-    std::array::from_fn(|n| {
-        rest.iter().zip(keys[n].1).fold(together(&lanes[n]), |sum, (a, b)| sum + a * b)
-    })
 }
 
-/// Sums that were made side by side, halves onto halves.
-#[inline(always)]
-fn together(lanes: &[f32; SUMS]) -> f32 {
-    let mut lanes = *lanes;
-    let mut half = SUMS / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
+/// Adds to `taken`, `[rows, size]`, the values `[count, size]`, each by its share, one after the
+/// other; of the shares `[rows, stride]` there are `count` a row.
+fn mix(shares: &[f32], stride: usize, values: &[f32], taken: &mut [f32], size: usize) {
+    for (shares, taken) in shares.chunks(stride).zip(taken.chunks_exact_mut(size)) {
+        for (share, values) in shares.iter().zip(values.chunks_exact(size)) {
+            for (taken, value) in taken.iter_mut().zip(values) {
+                *taken = share.mul_add(*value, *taken);
+            }
         }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-#[inline(always)]
-fn dots(query: &[f32], keys: &[f32], scale: f32, scores: &mut [f32]) {
-    let size = query.len();
-    let (fours, rest) = scores.as_chunks_mut::<4>();
-    let (of_fours, of_rest) = keys.split_at(fours.len() * 4 * size);
-    for (scores, keys) in fours.iter_mut().zip(of_fours.chunks_exact(4 * size)) {
-        let made = dot(query, std::array::from_fn::<_, 4, _>(|n| &keys[n * size..][..size]));
-        *scores = made.map(|score| score * scale);
-    }
-    for (score, key) in rest.iter_mut().zip(of_rest.chunks_exact(size)) {
-        let [made] = dot(query, [key]);
-        *score = made * scale;
-    }
-}
-
-#[inline(always)]
-fn mix_in<const WIDE: usize>(
-    shares: &[f32],
-    values: &[f32],
-    size: usize,
-    at: usize,
-    taken: &mut [f32; WIDE],
-) {
-    let mut sums = *taken;
-    let mut from = at;
-    for share in shares {
-        let Some(value) = values.get(from..).and_then(<[f32]>::first_chunk::<WIDE>) else { break };
-        for lane in 0..WIDE {
-            sums[lane] += share * value[lane];
-        }
-        from += size;
-    }
-    *taken = sums;
-}
-
-/// Adds the values, each by its share; `MOST` numbers stay in registers at once.
-#[inline(always)]
-fn mix<const MOST: usize>(shares: &[f32], values: &[f32], taken: &mut [f32]) {
-    let size = taken.len();
-    let (wide, rest) = taken.as_chunks_mut::<MOST>();
-    let mut at = 0;
-    for taken in wide {
-        mix_in(shares, values, size, at, taken);
-        at += MOST;
-    }
-    let (narrow, rest) = rest.as_chunks_mut::<LANES>();
-    for taken in narrow {
-        mix_in(shares, values, size, at, taken);
-        at += LANES;
-    }
-    for taken in rest {
-        mix_in(shares, values, size, at, std::array::from_mut(taken));
-        at += 1;
     }
 }
 
@@ -181,7 +121,7 @@ pub(super) fn nearest(number: f32, most: f32) -> i32 {
 /// Whole numbers from -127 to 127, the nearest to `numbers` divided by the scale of their block.
 #[inline(always)]
 fn quantize(numbers: &[f32], into: Quantised<'_>) {
-    let Quantised { block, values, scales, sums16, sums32 } = into;
+    let Quantised { block, values, scales, sums16, sums32, shifts } = into;
     let blocks = numbers.chunks_exact(block).zip(values.chunks_exact_mut(block));
     for ((numbers, values), scale) in blocks.zip(scales) {
         let most = largest(numbers);
@@ -206,6 +146,10 @@ fn quantize(numbers: &[f32], into: Quantised<'_>) {
     for (sum, parts) in sums32.iter_mut().zip(sums16.as_chunks::<2>().0) {
         *sum = parts[0] + parts[1];
     }
+    let by = if block == BLOCK { -8 } else { -128 };
+    for (shift, sum) in shifts.iter_mut().zip(&*sums32) {
+        *shift = by * i32::from(*sum);
+    }
 }
 
 fn widen(narrow: &[f16], wide: &mut [f32]) {
@@ -216,9 +160,9 @@ fn widen(narrow: &[f16], wide: &mut [f32]) {
 
 pub(super) const PLAIN: Floats = Floats {
     widen,
-    dots: |query, keys, scale, scores| dots(query, keys, scale, scores),
+    dots,
     softmax: |row| math::softmax(row),
-    mix: |shares, values, taken| mix::<64>(shares, values, taken),
+    mix,
     gate: |kind, gates, through| gate(kind, gates, through),
     quantize: |numbers, into| quantize(numbers, into),
     gelu: |numbers| numbers.iter_mut().for_each(|number| *number = math::gelu(*number)),
@@ -238,17 +182,19 @@ mod tests {
         for size in [1, 8, 16, 31, 64, 96, 100, 128, 256] {
             for count in [0, 1, 3, 4, 5, 64] {
                 let [query, rows] = [size, size * count].map(|len| numbers(&mut random, len));
+                let keys = numbers(&mut random, size * SPAN);
                 let narrow: Vec<f16> = rows.iter().map(|number| f16::from_f32(*number)).collect();
                 let of = |tier: &Tier| {
                     let floats = &tier.kernels().floats;
                     let mut wide = vec![0.0; rows.len()];
                     (floats.widen)(&narrow, &mut wide);
-                    let mut scores = vec![0.0; count];
-                    (floats.dots)(&query, &wide, 0.3, &mut scores);
+                    let stride = SPAN + 3;
+                    let mut scores = vec![0.0; count * stride];
+                    (floats.dots)(&rows, &keys, 0.3, &mut scores, stride);
                     let before = scores.clone();
-                    (floats.softmax)(&mut scores);
-                    let mut taken = query.clone();
-                    (floats.mix)(&scores, &wide, &mut taken);
+                    scores.chunks_exact_mut(stride).for_each(|row| (floats.softmax)(row));
+                    let mut taken = rows.clone();
+                    (floats.mix)(&scores, stride, &wide, &mut taken, size);
                     let mut gates = [rows.clone(), rows.clone()];
                     (floats.gate)(Gate::Silu, &mut gates[0], &wide);
                     (floats.gate)(Gate::GeluTanh, &mut gates[1], &wide);
@@ -256,8 +202,9 @@ mod tests {
                     let mut values = vec![0; rows.len() / 32 * 32];
                     let mut sums = [vec![0; values.len() / 16], vec![0; values.len() / 32]];
                     let [sums16, sums32] = &mut sums;
+                    let shifts = &mut vec![0; sums32.len()];
                     let (values, scales) = (&mut values, &mut quantised);
-                    let into = Quantised { block: 32, values, scales, sums16, sums32 };
+                    let into = Quantised { block: 32, values, scales, sums16, sums32, shifts };
                     (floats.quantize)(&wide[..into.values.len()], into);
                     quantised.extend(values.iter().map(|value| f32::from(*value)));
                     quantised.extend(sums.concat().iter().map(|sum| f32::from(*sum)));

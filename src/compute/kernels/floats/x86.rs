@@ -4,77 +4,75 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::{Floats, Gate, Quantised, SUMS};
+use super::{Floats, Gate, Quantised, SPAN};
 use crate::compute::math;
 
 pub(in super::super) use avx2::FLOATS as AVX2;
 pub(in super::super) use avx512::FLOATS as AVX512;
 
-/// What is compiled for these instructions; `some_dots` and `widen` are beside it.
+/// What is compiled for these instructions; how many vectors of keys (`DOTS`)
+/// and of values (`MIXED`) registers hold at once, and `halves`, are beside it.
 macro_rules! compiled {
-    ($features:literal, $lanes:literal, $most:literal) => {
+    ($features:literal, $lanes:literal) => {
         #[target_feature(enable = $features)]
-        fn dots(query: &[f32], keys: &[f32], scale: f32, scores: &mut [f32]) {
-            let size = query.len();
-            assert!(keys.len() >= scores.len() * size);
-            let mut at = 0;
-            while at < scores.len() {
-                let keys = &keys[at * size..];
-                // SAFETY: there are as many keys as scores, which were counted above.
-                at += unsafe {
-                    if at + 4 <= scores.len() {
-                        some_dots::<4>(query, keys.as_ptr(), scale, &mut scores[at..])
-                    } else {
-                        some_dots::<1>(query, keys.as_ptr(), scale, &mut scores[at..])
+        fn dots(queries: &[f32], keys: &[f32], scale: f32, scores: &mut [f32], stride: usize) {
+            let size = keys.len() / SPAN;
+            let rows = queries.len() / size;
+            assert!(rows == 0 || scores.len() >= (rows - 1) * stride + SPAN && stride >= SPAN);
+            let mut row = 0;
+            while row < rows {
+                let queries = queries[row * size..].as_ptr();
+                let scores = scores[row * stride..].as_mut_ptr();
+                // SAFETY: so many queries and places for scores are left, as was looked at above.
+                row += unsafe {
+                    match rows - row {
+                        1 => some_dots::<1>(queries, keys, scale, scores, stride),
+                        2 => some_dots::<2>(queries, keys, scale, scores, stride),
+                        3 => some_dots::<3>(queries, keys, scale, scores, stride),
+                        _ => some_dots::<4>(queries, keys, scale, scores, stride),
                     }
                 };
             }
         }
 
-        /// As `dot`, written out: the compiler does not make these vectors of its closures.
-        ///
         /// # Safety
-        /// `KEYS` keys can be read from there on.
+        /// There are `ROWS` queries, and places for their scores.
         #[inline]
         #[target_feature(enable = $features)]
-        unsafe fn some_dots<const KEYS: usize>(
-            query: &[f32],
-            keys: *const f32,
+        unsafe fn some_dots<const ROWS: usize>(
+            queries: *const f32,
+            keys: &[f32],
             scale: f32,
-            scores: &mut [f32],
+            scores: *mut f32,
+            stride: usize,
         ) -> usize {
-            let size = query.len();
-            let mut sums = [[none(); SUMS / $lanes]; KEYS];
-            let mut at = 0;
-            while at + SUMS <= size {
-                for part in 0..SUMS / $lanes {
-                    // SAFETY: so many numbers from there on lie within the query, and each key.
-                    unsafe {
-                        let at = at + part * $lanes;
-                        let query = load(query.as_ptr().add(at));
-                        for (n, sums) in sums.iter_mut().enumerate() {
-                            let key = load(keys.add(n * size + at));
-                            sums[part] = add(sums[part], multiply(query, key));
+            let size = keys.len() / SPAN;
+            let keys = keys.as_chunks::<SPAN>().0;
+            for part in 0..SPAN / $lanes / DOTS {
+                let mut sums = [[none(); DOTS]; ROWS];
+                // SAFETY: `part` lies within a span, and what is read and written is there.
+                unsafe {
+                    for (at, keys) in keys.iter().enumerate() {
+                        let mut vectors = [none(); DOTS];
+                        for (n, vector) in vectors.iter_mut().enumerate() {
+                            *vector = load(keys.as_ptr().add((part * DOTS + n) * $lanes));
+                        }
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let number = all(*queries.add(row * size + at));
+                            for n in 0..DOTS {
+                                sums[n] = plus(number, vectors[n], sums[n]);
+                            }
+                        }
+                    }
+                    for (row, sums) in sums.iter().enumerate() {
+                        for (n, sum) in sums.iter().enumerate() {
+                            let place = row * stride + (part * DOTS + n) * $lanes;
+                            store(scores.add(place), multiply(*sum, all(scale)));
                         }
                     }
                 }
-                at += SUMS;
             }
-            let mut fours = [_mm_setzero_ps(); KEYS];
-            for (four, sums) in fours.iter_mut().zip(sums) {
-                *four = quarter(sums);
-            }
-            let mut made = [0f32; 4];
-            // SAFETY: there is place for four numbers.
-            unsafe { _mm_storeu_ps(made.as_mut_ptr(), sums_of(&fours)) };
-            for (n, (mut sum, score)) in made.into_iter().zip(scores).enumerate().take(KEYS) {
-                for (rest, number) in query.iter().enumerate().skip(at) {
-                    // SAFETY: this number lies within the key.
-                    sum += number * unsafe { *keys.add(n * size + rest) };
-                }
-                *score = sum * scale;
-            }
-            KEYS
+            ROWS
         }
 
         #[target_feature(enable = $features)]
@@ -94,13 +92,79 @@ macro_rules! compiled {
         }
 
         #[target_feature(enable = $features)]
-        fn mix(shares: &[f32], values: &[f32], taken: &mut [f32]) {
-            // Heads have 64 or 128 numbers.
-            if taken.len().is_multiple_of($most) {
-                super::super::mix::<$most>(shares, values, taken);
-            } else {
-                super::super::mix::<64>(shares, values, taken);
+        fn mix(shares: &[f32], stride: usize, values: &[f32], taken: &mut [f32], size: usize) {
+            let rows = taken.len() / size;
+            let count = values.len() / size;
+            assert!(rows == 0 || shares.len() >= (rows - 1) * stride + count);
+            let mut row = 0;
+            while row < rows {
+                let shares = shares[row * stride..].as_ptr();
+                let taken = taken[row * size..].as_mut_ptr();
+                // SAFETY: so many rows of shares, and of numbers to add to, are left, as was looked
+                // at above.
+                row += unsafe {
+                    match rows - row {
+                        1 => some_mix::<1>(shares, stride, values, taken, size),
+                        2 | 3 => some_mix::<2>(shares, stride, values, taken, size),
+                        _ => some_mix::<4>(shares, stride, values, taken, size),
+                    }
+                };
             }
+        }
+
+        /// # Safety
+        /// There are `ROWS` rows of as many shares as values, and as many of `size` numbers.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn some_mix<const ROWS: usize>(
+            shares: *const f32,
+            stride: usize,
+            values: &[f32],
+            taken: *mut f32,
+            size: usize,
+        ) -> usize {
+            let count = values.len() / size;
+            let values = values.as_ptr();
+            let mut at = 0;
+            // SAFETY: by what the caller answers for; `at` and what is read after it lie in a row.
+            unsafe {
+                while at + MIXED * $lanes <= size {
+                    let mut sums = [[none(); MIXED]; ROWS];
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        for (n, sum) in sums.iter_mut().enumerate() {
+                            *sum = load(taken.add(row * size + at + n * $lanes));
+                        }
+                    }
+                    for key in 0..count {
+                        let mut vectors = [none(); MIXED];
+                        for (n, vector) in vectors.iter_mut().enumerate() {
+                            *vector = load(values.add(key * size + at + n * $lanes));
+                        }
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let share = all(*shares.add(row * stride + key));
+                            for n in 0..MIXED {
+                                sums[n] = plus(share, vectors[n], sums[n]);
+                            }
+                        }
+                    }
+                    for (row, sums) in sums.iter().enumerate() {
+                        for (n, sum) in sums.iter().enumerate() {
+                            store(taken.add(row * size + at + n * $lanes), *sum);
+                        }
+                    }
+                    at += MIXED * $lanes;
+                }
+                for row in 0..ROWS {
+                    for at in at..size {
+                        let place = taken.add(row * size + at);
+                        for key in 0..count {
+                            let share = *shares.add(row * stride + key);
+                            *place = share.mul_add(*values.add(key * size + at), *place);
+                        }
+                    }
+                }
+            }
+            ROWS
         }
 
         #[target_feature(enable = $features)]
@@ -133,9 +197,13 @@ macro_rules! compiled {
         // SAFETY, of all: this table is used only where there are these instructions.
         pub(in super::super::super) const FLOATS: Floats = Floats {
             widen: |narrow, wide| unsafe { widen(narrow, wide) },
-            dots: |query, keys, scale, scores| unsafe { dots(query, keys, scale, scores) },
+            dots: |queries, keys, scale, scores, stride| unsafe {
+                dots(queries, keys, scale, scores, stride)
+            },
             softmax: |row| unsafe { softmax(row) },
-            mix: |shares, values, taken| unsafe { mix(shares, values, taken) },
+            mix: |shares, stride, values, taken, size| unsafe {
+                mix(shares, stride, values, taken, size)
+            },
             gate: |kind, gates, through| unsafe { gate(kind, gates, through) },
             quantize: |numbers, into| unsafe { quantize(numbers, into) },
             gelu: |numbers| unsafe { gelu(numbers) },
@@ -147,42 +215,20 @@ macro_rules! compiled {
     };
 }
 
-/// Eight sums onto four.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn halves_together(eight: __m256) -> __m128 {
-    _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight))
-}
-
-/// The sum of each vector, halves onto halves; of as many as there are.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn sums_of<const KEYS: usize>(fours: &[__m128; KEYS]) -> __m128 {
-    let mut all = [_mm_setzero_ps(); 4];
-    all[..KEYS].copy_from_slice(fours);
-    let [mut a, mut b, mut c, mut d] = all;
-    _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
-    _mm_add_ps(_mm_add_ps(a, c), _mm_add_ps(b, d))
-}
-
 mod avx2 {
     use super::*;
     use std::arch::x86_64::{
-        _mm256_add_ps as add, _mm256_loadu_ps as load, _mm256_mul_ps as multiply,
-        _mm256_setzero_ps as none, _mm256_storeu_ps as store,
+        _mm256_fmadd_ps as plus, _mm256_loadu_ps as load, _mm256_mul_ps as multiply,
+        _mm256_set1_ps as all, _mm256_setzero_ps as none, _mm256_storeu_ps as store,
     };
 
-    compiled!("avx2,f16c", 8, 64);
+    compiled!("avx2,fma,f16c", 8);
 
-    /// Sixteen sums onto four, halves onto halves.
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
-    fn quarter([low, high]: [__m256; 2]) -> __m128 {
-        halves_together(add(low, high))
-    }
+    const DOTS: usize = 2;
+    const MIXED: usize = 2;
 
     #[inline]
-    #[target_feature(enable = "avx2,f16c")]
+    #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn halves(from: *const u8) -> __m256 {
         // SAFETY: by what the caller answers for: 16 bytes can be read there.
         _mm256_cvtph_ps(unsafe { _mm_loadu_si128(from.cast()) })
@@ -192,19 +238,14 @@ mod avx2 {
 mod avx512 {
     use super::*;
     use std::arch::x86_64::{
-        _mm512_add_ps as add, _mm512_loadu_ps as load, _mm512_mul_ps as multiply,
-        _mm512_setzero_ps as none, _mm512_storeu_ps as store,
+        _mm512_fmadd_ps as plus, _mm512_loadu_ps as load, _mm512_mul_ps as multiply,
+        _mm512_set1_ps as all, _mm512_setzero_ps as none, _mm512_storeu_ps as store,
     };
 
-    compiled!("avx512f,avx512bw,avx512vl", 16, 128);
+    compiled!("avx512f,avx512bw,avx512vl", 16);
 
-    /// Sixteen sums onto four, halves onto halves.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn quarter([all]: [__m512; 1]) -> __m128 {
-        let high = _mm512_castps512_ps256(_mm512_shuffle_f32x4::<0b1110>(all, all));
-        halves_together(_mm256_add_ps(_mm512_castps512_ps256(all), high))
-    }
+    const DOTS: usize = 4;
+    const MIXED: usize = 4;
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]

@@ -1,8 +1,8 @@
 //! The same with vector instructions.
 
-use std::arch::asm;
 use std::arch::x86_64::*;
 
+use super::super::raw::in_one;
 use super::*;
 
 macro_rules! compiled {
@@ -81,27 +81,6 @@ macro_rules! compiled {
                     }
                 }
             }
-        }
-    };
-}
-
-/// Multiplies and adds in one instruction, which the compiler would make two of.
-macro_rules! in_one {
-    ($features:literal, $instruction:literal, $register:ident, $ints:ident) => {
-        #[inline]
-        #[target_feature(enable = $features)]
-        fn dot_pairs(mut sum: $ints, a: $ints, b: $ints) -> $ints {
-            // SAFETY: the instruction is here, and works on these registers alone.
-            unsafe {
-                asm!(
-                    $instruction,
-                    inout($register) sum,
-                    in($register) a,
-                    in($register) b,
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
-            sum
         }
     };
 }

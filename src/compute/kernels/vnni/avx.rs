@@ -18,6 +18,7 @@ const SIDES: usize = TILE / LANES;
 const AT_ONCE: usize = 4;
 
 kernels!("avx2,fma,f16c,avxvnni");
+many!("avx2,fma,f16c,avxvnni");
 vectors! { "avx2,fma,f16c,avxvnni";
     fn none() -> Ints = _mm256_setzero_si256();
     fn zeros() -> Floats = _mm256_setzero_ps();
@@ -33,7 +34,8 @@ vectors! { "avx2,fma,f16c,avxvnni";
     fn times32(a: Ints) -> Ints = _mm256_slli_epi32::<5>(a);
     fn dot(sum: Ints, weights: Ints, values: Ints) -> Ints =
         _mm256_dpbusd_avx_epi32(sum, weights, values);
-    fn dot_pairs(sum: Ints, a: Ints, b: Ints) -> Ints = _mm256_dpwssd_avx_epi32(sum, a, b);
+    fn left16(a: Ints) -> Ints = _mm256_slli_epi32::<16>(a);
+    fn times8(a: Ints) -> Ints = _mm256_slli_epi16::<3>(a);
     fn add(a: Ints, b: Ints) -> Ints = _mm256_add_epi32(a, b);
     fn less(a: Ints, b: Ints) -> Ints = _mm256_sub_epi32(a, b);
     fn times(a: Ints, b: Ints) -> Ints = _mm256_mullo_epi32(a, b);
@@ -44,6 +46,7 @@ vectors! { "avx2,fma,f16c,avxvnni";
     fn plus(a: Floats, b: Floats, c: Floats) -> Floats = _mm256_fmadd_ps(a, b, c);
     fn minus(a: Floats, b: Floats, c: Floats) -> Floats = _mm256_fmsub_ps(a, b, c);
 }
+in_one!("avx2,avxvnni", "{{vex}} vpdpwssd {0}, {1}, {2}", ymm_reg, __m256i);
 vectors! { unsafe "avx2,fma,f16c,avxvnni";
     fn load(from: *const u8) -> Ints = _mm256_loadu_si256(from.cast());
     fn keep(into: *mut u8, ints: Ints) -> () = _mm256_storeu_si256(into.cast(), ints);

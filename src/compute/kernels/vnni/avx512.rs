@@ -18,6 +18,7 @@ const SIDES: usize = TILE / LANES;
 const AT_ONCE: usize = 8;
 
 kernels!("avx512f,avx512bw,avx512vl,avx512vnni");
+many!("avx512f,avx512bw,avx512vl,avx512vnni");
 vectors! { "avx512f,avx512bw,avx512vl,avx512vnni";
     fn none() -> Ints = _mm512_setzero_si512();
     fn zeros() -> Floats = _mm512_setzero_ps();
@@ -33,7 +34,8 @@ vectors! { "avx512f,avx512bw,avx512vl,avx512vnni";
     fn times32(a: Ints) -> Ints = _mm512_slli_epi32::<5>(a);
     fn dot(sum: Ints, weights: Ints, values: Ints) -> Ints =
         _mm512_dpbusd_epi32(sum, weights, values);
-    fn dot_pairs(sum: Ints, a: Ints, b: Ints) -> Ints = _mm512_dpwssd_epi32(sum, a, b);
+    fn left16(a: Ints) -> Ints = _mm512_slli_epi32::<16>(a);
+    fn times8(a: Ints) -> Ints = _mm512_slli_epi16::<3>(a);
     fn add(a: Ints, b: Ints) -> Ints = _mm512_add_epi32(a, b);
     fn less(a: Ints, b: Ints) -> Ints = _mm512_sub_epi32(a, b);
     fn times(a: Ints, b: Ints) -> Ints = _mm512_mullo_epi32(a, b);
@@ -44,6 +46,7 @@ vectors! { "avx512f,avx512bw,avx512vl,avx512vnni";
     fn plus(a: Floats, b: Floats, c: Floats) -> Floats = _mm512_fmadd_ps(a, b, c);
     fn minus(a: Floats, b: Floats, c: Floats) -> Floats = _mm512_fmsub_ps(a, b, c);
 }
+in_one!("avx512f,avx512vnni", "vpdpwssd {0}, {1}, {2}", zmm_reg, __m512i);
 vectors! { unsafe "avx512f,avx512bw,avx512vl,avx512vnni";
     fn load(from: *const u8) -> Ints = _mm512_loadu_si512(from.cast());
     fn keep(into: *mut u8, ints: Ints) -> () = _mm512_storeu_si512(into.cast(), ints);
