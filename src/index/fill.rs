@@ -1,6 +1,7 @@
 //! Articles of the library → chunks with vectors, group by group, to wherever they are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use serde::Serialize;
 
@@ -23,8 +24,11 @@ use crate::library::{Library, Pending};
 const GROUP_BYTES: usize = 16 << 20;
 /// What a chunk takes besides its texts, about.
 const CHUNK_BYTES: usize = 4 << 10;
-/// Chunks that are embedded between two looks at Ctrl-C; what a kill loses at the most.
+/// Chunks that are embedded between two looks at Ctrl-C.
 const BATCH: usize = 32;
+/// Batches that are embedded at once, which is what a kill loses at the most: while one is cut into
+/// tokens or kept, the other multiplies.
+const AT_ONCE: usize = 2;
 /// Known vectors that are embedded again and compared.
 pub(super) const SAMPLE: usize = 3;
 
@@ -110,6 +114,44 @@ impl Work<'_> {
         };
         Ok(Some(Cut { meta, revision, document, chunks, failure }))
     }
+
+    /// The next articles that are written together, cut, with the states to be noted.
+    fn next_group<'p>(
+        &self,
+        articles: &mut impl Iterator<Item = &'p (ArticleId, String)>,
+    ) -> Result<Vec<(Cut, &'p str)>> {
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        while bytes < GROUP_BYTES
+            && let Some((id, state)) = articles.next()
+        {
+            self.cancel.check()?;
+            // One that was removed meanwhile is seen by the next update.
+            let Some(cut) = self.cut(id)? else { continue };
+            let size = |chunk: &Chunk| chunk.text.len() + chunk.embedded_text.len() + CHUNK_BYTES;
+            bytes += CHUNK_BYTES + cut.chunks.iter().map(size).sum::<usize>();
+            group.push((cut, state.as_str()));
+        }
+        Ok(group)
+    }
+
+    /// The vectors of some chunks that have none, which the library then keeps.
+    fn embed_batch(&self, chunks: &[&Chunk]) -> Result<Vec<Vec<f32>>> {
+        self.cancel.check()?;
+        let model = self.embedder.fingerprint();
+        let texts: Vec<&str> = chunks.iter().map(|chunk| chunk.embedded_text.as_str()).collect();
+        let new = self.embedder.embed_tokens(&texts, Purpose::Passage)?;
+        let details: Vec<Details> = new.iter().map(Details::tokens).collect();
+        let details = texts.iter().copied().zip(&details);
+        self.library.cache_details(&model, DetailKind::Tokens, details)?;
+        let new: Vec<Vec<f32>> = new.into_iter().map(|one| one.vector).collect();
+        if self.sentences {
+            keep_sentences(self, chunks.iter().map(|chunk| chunk.text.as_str()))?;
+        }
+        // The vectors are kept last: what has one has all.
+        let vectors = texts.iter().copied().zip(new.iter().map(Vec::as_slice));
+        self.library.cache_vectors(&model, vectors)?;
+        Ok(new)
+    }
 }
 
 /// Where the points of articles are kept.
@@ -194,34 +236,27 @@ impl<'a> Filling<'a> {
             self.held.remove(id);
             self.built.removed += 1;
         }
-        let mut articles = pending.articles.iter();
         let mut random = fastrand::Rng::with_seed(self.held.len() as u64);
-        loop {
-            let group = self.next_group(&mut articles)?;
-            if group.is_empty() {
-                return Ok(());
+        let work = self.work;
+        std::thread::scope(|scope| {
+            // While one group is embedded, the next is read and cut.
+            let (groups, ready) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                let mut articles = pending.articles.iter();
+                loop {
+                    let group = work.next_group(&mut articles);
+                    let is_last = group.as_ref().map_or(true, Vec::is_empty);
+                    // Nobody takes it where writing has failed.
+                    if groups.send(group).is_err() || is_last {
+                        return;
+                    }
+                }
+            });
+            for group in ready {
+                self.write(target, group?, &mut random)?;
             }
-            self.write(target, group, &mut random)?;
-        }
-    }
-
-    /// The next articles that are written together, cut, with the states to be noted.
-    fn next_group<'p>(
-        &self,
-        articles: &mut impl Iterator<Item = &'p (ArticleId, String)>,
-    ) -> Result<Vec<(Cut, &'p str)>> {
-        let (mut group, mut bytes) = (Vec::new(), 0);
-        while bytes < GROUP_BYTES
-            && let Some((id, state)) = articles.next()
-        {
-            self.work.cancel.check()?;
-            // One that was removed meanwhile is seen by the next update.
-            let Some(cut) = self.work.cut(id)? else { continue };
-            let size = |chunk: &Chunk| chunk.text.len() + chunk.embedded_text.len() + CHUNK_BYTES;
-            bytes += CHUNK_BYTES + cut.chunks.iter().map(size).sum::<usize>();
-            group.push((cut, state.as_str()));
-        }
-        Ok(group)
+            Ok(())
+        })
     }
 
     fn write(
@@ -336,29 +371,43 @@ impl<'a> Filling<'a> {
                 unit: Unit::Items,
             });
         };
-        for (number, batch) in distinct.chunks(BATCH).enumerate() {
-            progress(number * BATCH);
-            work.cancel.check()?;
-            let some: Vec<&str> = batch.iter().map(|(text, _)| *text).collect();
-            let new = work.embedder.embed_tokens(&some, Purpose::Passage)?;
-            let details: Vec<Details> = new.iter().map(Details::tokens).collect();
-            let details = some.iter().copied().zip(&details);
-            work.library.cache_details(&model, DetailKind::Tokens, details)?;
-            let new: Vec<Vec<f32>> = new.into_iter().map(|one| one.vector).collect();
-            if work.sentences {
-                let said = batch.iter().filter_map(|(_, places)| chunks.get(*places.first()?));
-                keep_sentences(work, said.map(|chunk| chunk.text.as_str()))?;
-            }
-            // The vectors are kept last: what has one has all.
-            work.library
-                .cache_vectors(&model, some.iter().copied().zip(new.iter().map(Vec::as_slice)))?;
-            for ((_, places), vector) in batch.iter().zip(new) {
-                for at in places {
-                    vectors[*at] = Some(vector.clone());
-                }
-            }
-            self.built.embedded += batch.len();
+        if !distinct.is_empty() {
+            progress(0);
         }
+        let batches = Mutex::new(distinct.chunks(BATCH));
+        let next = || batches.lock().unwrap_or_else(PoisonError::into_inner).next();
+        std::thread::scope(|scope| {
+            let (embedded, ready) = mpsc::channel();
+            for _ in 0..AT_ONCE {
+                let (embedded, next) = (embedded.clone(), &next);
+                scope.spawn(move || {
+                    while let Some(batch) = next() {
+                        let first = |places: &Vec<usize>| places.first().map(|at| chunks[*at]);
+                        let some: Vec<&Chunk> =
+                            batch.iter().filter_map(|(_, places)| first(places)).collect();
+                        let new = work.embed_batch(&some).map(|new| (batch, new));
+                        // Nobody takes it where another batch has failed.
+                        if embedded.send(new).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(embedded);
+            let mut done = 0;
+            for new in ready {
+                let (batch, new) = new?;
+                for ((_, places), vector) in batch.iter().zip(new) {
+                    for at in places {
+                        vectors[*at] = Some(vector.clone());
+                    }
+                }
+                done += batch.len();
+                self.built.embedded += batch.len();
+                progress(done);
+            }
+            Ok::<(), Error>(())
+        })?;
         if !distinct.is_empty() {
             (work.events)(Event::Done { task: task.clone() });
         }

@@ -39,9 +39,11 @@ fn some_work() {
                 let weights = vec![0.5; rows * columns];
                 let packed = Sixteen::new(&weights, rows, columns);
                 let mut out = vec![0.0; 8 * rows];
+                let mut input = SixteenRows::default();
                 for _ in 0..calls {
                     let Some(packed) = &packed else { continue };
-                    packed.multiply(&activations, &[0.0; 64], &mut out, rows);
+                    input.fill(&activations, columns);
+                    packed.multiply(&input, &[0.0; 64], &mut out, rows);
                 }
                 continue;
             }

@@ -43,7 +43,7 @@ pub use numbers::{gelu, layer_norm, rms_norm, softmax};
 pub use pack::{Source, pack};
 pub use product::{Matrix, gated, multiply};
 pub use rows::Rows;
-pub use sixteen::Sixteen;
+pub use sixteen::{Sixteen, SixteenRows};
 pub use tier::{Tier, cap_tier, tier};
 
 /// Where threads write parts of one buffer that do not overlap.

@@ -5,8 +5,7 @@
 //! columns of a row: so many products of two fit 32 bits. Whole numbers are summed within a block,
 //! and blocks in their order, so that all tiers give the same bits.
 
-use super::scratch::with_scratch;
-use super::strips::{BLOCK, Block, Products, STRIP, StripProduct, Tables, Words, quantize};
+use super::strips::{BLOCK, Block, Products, STRIP, StripProduct, Words, quantize};
 use super::tier::{Tier, kernels, tier};
 
 /// Packed weights `[rows, columns]`.
@@ -51,29 +50,27 @@ impl Sixteen {
         Sixteen { rows, columns, values, scales }
     }
 
-    /// Writes the products with rows of activations `[count, columns]`, and a bias for each, to
-    /// `out`, `[count, rows]`, where `stride` numbers lie from row to row; on the calling thread.
+    /// Writes the products with rows of activations, and a bias for each, to `out`, `[count, rows]`,
+    /// where `stride` numbers lie from row to row; on the calling thread.
     ///
     /// # Panics
     /// If the shapes don't go together.
-    pub fn multiply(&self, input: &[f32], bias: &[f32], out: &mut [f32], stride: usize) {
-        let Tables { quantize, product } = kernels().sixteen;
-        self.multiply_by(quantize, product, input, bias, out, stride);
+    pub fn multiply(&self, with: &SixteenRows, bias: &[f32], out: &mut [f32], stride: usize) {
+        self.multiply_by(kernels().sixteen.product, with, bias, out, stride);
     }
 
     fn multiply_by(
         &self,
-        quantize: fn(&[f32], &mut [i16], &mut [f32]),
         product: StripProduct,
-        input: &[f32],
+        with: &SixteenRows,
         bias: &[f32],
         out: &mut [f32],
         stride: usize,
     ) {
         let Sixteen { rows, columns, .. } = *self;
-        let count = input.len() / columns;
+        let count = with.values.len() / columns;
         let blocks = columns.div_ceil(BLOCK);
-        assert!(input.len() == count * columns && bias.len() == rows && rows <= stride);
+        assert!(with.columns == columns && bias.len() == rows && rows <= stride);
         if count == 0 {
             return;
         }
@@ -81,31 +78,61 @@ impl Sixteen {
         for out in out.chunks_mut(stride).take(count) {
             out[..rows].copy_from_slice(bias);
         }
-        with_scratch(count * (columns / 2 + blocks), |scratch| {
-            let (scales, values) = scratch.split_at_mut(count * blocks);
-            let values: &mut [i16] = bytemuck::cast_slice_mut(values);
-            let each = values.chunks_exact_mut(columns).zip(scales.chunks_exact_mut(blocks));
-            for (numbers, (values, scales)) in input.chunks_exact(columns).zip(each) {
-                quantize(numbers, values, scales);
+        let words = Words { values: &with.values, scales: &with.scales, columns };
+        for strip in 0..rows / STRIP {
+            let values = &self.values[strip * STRIP * columns..][..STRIP * columns];
+            let scales = self.scales[strip * STRIP * blocks..].as_chunks().0;
+            for (number, values) in values.chunks(BLOCK * STRIP).enumerate() {
+                let block = Block { values, scales: &scales[number], number };
+                let sums = &mut out[strip * STRIP..];
+                product(block, &words, Products { sums, stride });
             }
-            let words = Words { values, scales, columns };
-            for strip in 0..rows / STRIP {
-                let values = &self.values[strip * STRIP * columns..][..STRIP * columns];
-                let scales = self.scales[strip * STRIP * blocks..].as_chunks().0;
-                for (number, values) in values.chunks(BLOCK * STRIP).enumerate() {
-                    let block = Block { values, scales: &scales[number], number };
-                    let sums = &mut out[strip * STRIP..];
-                    product(block, &words, Products { sums, stride });
-                }
-            }
-        });
+        }
+    }
+}
+
+/// Rows of activations for products with [`Sixteen`] weights; the memory is kept from use to use.
+#[derive(Default)]
+pub struct SixteenRows {
+    columns: usize,
+    /// `[rows, columns]`
+    values: Vec<i16>,
+    /// `[rows, blocks]`
+    scales: Vec<f32>,
+}
+
+impl SixteenRows {
+    /// Takes rows of `columns` numbers in place of what is there.
+    ///
+    /// # Panics
+    /// If they are not of whole rows.
+    pub fn fill(&mut self, numbers: &[f32], columns: usize) {
+        self.fill_by(kernels().sixteen.quantize, numbers, columns);
+    }
+
+    fn fill_by(
+        &mut self,
+        quantize: fn(&[f32], &mut [i16], &mut [f32]),
+        numbers: &[f32],
+        columns: usize,
+    ) {
+        assert!(columns > 0 && numbers.len().is_multiple_of(columns));
+        let blocks = columns.div_ceil(BLOCK);
+        self.columns = columns;
+        self.values.resize(numbers.len(), 0);
+        self.scales.resize(numbers.len() / columns * blocks, 0.0);
+        let values = self.values.chunks_exact_mut(columns);
+        let each = values.zip(self.scales.chunks_exact_mut(blocks));
+        for (numbers, (values, scales)) in numbers.chunks_exact(columns).zip(each) {
+            quantize(numbers, values, scales);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::kernels::strips::PLAIN;
+    use crate::compute::kernels::strips::{PLAIN, Tables};
     use crate::compute::kernels::tests::{bits, numbers};
     use crate::compute::kernels::tier::here;
 
@@ -114,7 +141,11 @@ mod tests {
         let stride = weights.rows + 3;
         let mut out = vec![7.0; count * stride];
         let Tables { quantize, product } = tables;
-        weights.multiply_by(quantize, product, input, bias, &mut out, stride);
+        let mut rows = SixteenRows::default();
+        // What was there before does not matter.
+        rows.fill_by(quantize, &[1.0; 6], 3);
+        rows.fill_by(quantize, input, weights.columns);
+        weights.multiply_by(product, &rows, bias, &mut out, stride);
         for row in out.chunks_exact(stride) {
             assert_eq!(row[weights.rows..], [7.0; 3], "it wrote beside its place");
         }

@@ -8,7 +8,7 @@ use candle_transformers::models::bert::{Config, HiddenAct};
 
 use super::weights::{Checkpoint, Weight};
 use crate::compute::dense::{FEW_ROWS, Matrix, multiply};
-use crate::compute::kernels::{self, Sixteen};
+use crate::compute::kernels::{self, Sixteen, SixteenRows};
 use crate::compute::math;
 
 /// An encoder's weights.
@@ -40,6 +40,15 @@ struct Linear {
     bias: Vec<f32>,
     /// The same packed, when it was first worth it.
     packed: OnceLock<Option<Sixteen>>,
+}
+
+/// What linear layers multiply with.
+struct Input<'a> {
+    /// `[rows, in]`
+    numbers: &'a [f32],
+    rows: usize,
+    /// The same for packed weights, where rows are many.
+    whole: Option<&'a SixteenRows>,
 }
 
 struct Norm {
@@ -110,18 +119,23 @@ impl Bert {
         let mut mixed = vec![0f32; rows * hidden];
         let mut wide = Vec::new();
         let mut shares = Vec::new();
+        let mut whole = SixteenRows::default();
         for layer in &self.layers {
+            let input = Input::new(&states, rows, &mut whole);
             for (at, linear) in layer.qkv.iter().enumerate() {
-                linear.forward(&states, rows, &mut qkv[at * hidden..], 3 * hidden);
+                linear.forward(&input, &mut qkv[at * hidden..], 3 * hidden);
             }
             self.attend(&qkv, texts, &mut shares, &mut mixed);
-            layer.attended.add_to(&mut states, &mixed, rows, &mut qkv);
+            let input = Input::new(&mixed, rows, &mut whole);
+            layer.attended.add_to(&mut states, &input, &mut qkv);
             layer.attended_norm.apply(&mut states);
             let width = layer.wide.bias.len();
             wide.resize(rows * width, 0f32);
-            layer.wide.forward(&states, rows, &mut wide, width);
+            let input = Input::new(&states, rows, &mut whole);
+            layer.wide.forward(&input, &mut wide, width);
             self.activate(&mut wide);
-            layer.narrow.add_to(&mut states, &wide, rows, &mut qkv);
+            let input = Input::new(&wide, rows, &mut whole);
+            layer.narrow.add_to(&mut states, &input, &mut qkv);
             layer.narrow_norm.apply(&mut states);
         }
         Ok(states)
@@ -190,17 +204,18 @@ impl Linear {
         })
     }
 
-    /// Writes `rows` rows to `out`, `stride` numbers from row to row.
-    fn forward(&self, input: &[f32], rows: usize, out: &mut [f32], stride: usize) {
-        let inner = input.len() / rows.max(1);
-        if rows > FEW_ROWS {
+    /// Writes as many rows to `out`, `stride` numbers from row to row.
+    fn forward(&self, input: &Input<'_>, out: &mut [f32], stride: usize) {
+        let Input { numbers, rows, whole } = *input;
+        let inner = numbers.len() / rows.max(1);
+        if let Some(whole) = whole {
             let [outer, inner] = self.weight.shape();
             let pack = || Sixteen::new(self.weight.numbers(), outer, inner);
             if let Some(packed) = self.packed.get_or_init(pack) {
-                return packed.multiply(input, &self.bias, out, stride);
+                return packed.multiply(whole, &self.bias, out, stride);
             }
         }
-        let input = Matrix::new(input, rows, inner, inner);
+        let input = Matrix::new(numbers, rows, inner, inner);
         multiply(out, stride, input, self.weight.matrix().transposed(), 1.0);
         for row in out.chunks_mut(stride).take(rows) {
             row.iter_mut().zip(&self.bias).for_each(|(value, bias)| *value += bias);
@@ -208,10 +223,21 @@ impl Linear {
     }
 
     /// Adds to the states what this makes of the input; `room` is for the product.
-    fn add_to(&self, states: &mut [f32], input: &[f32], rows: usize, room: &mut [f32]) {
+    fn add_to(&self, states: &mut [f32], input: &Input<'_>, room: &mut [f32]) {
         let product = &mut room[..states.len()];
-        self.forward(input, rows, product, self.bias.len());
+        self.forward(input, product, self.bias.len());
         states.iter_mut().zip(product).for_each(|(value, more)| *value += *more);
+    }
+}
+
+impl<'a> Input<'a> {
+    /// `room` is for what packed weights are multiplied with.
+    fn new(numbers: &'a [f32], rows: usize, room: &'a mut SixteenRows) -> Input<'a> {
+        let whole = (rows > FEW_ROWS).then(|| {
+            room.fill(numbers, numbers.len() / rows);
+            &*room
+        });
+        Input { numbers, rows, whole }
     }
 }
 

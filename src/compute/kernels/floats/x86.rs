@@ -245,7 +245,7 @@ mod avx512 {
     compiled!("avx512f,avx512bw,avx512vl", 16);
 
     const DOTS: usize = 4;
-    const MIXED: usize = 4;
+    const MIXED: usize = 2;
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
