@@ -100,7 +100,7 @@ impl DeviceChoice {
                     let what =
                         format!("device is \"{name}\", and this build has no {name} support");
                     return Err(Error::new(ErrorKind::Config, what)
-                        .hint(format!("build it with `--features {name}`, {otherwise}")));
+                        .hint(format!("build wellread with `--features {name}`, {otherwise}")));
                 }
                 let gpu = (kind.open)().map_err(|error| {
                     Error::new(ErrorKind::Config, format!("device is \"{name}\", and no GPU opens"))

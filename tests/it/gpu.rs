@@ -65,7 +65,10 @@ fn without_a_gpu_auto_takes_the_cpu_and_a_gpu_by_name_is_an_error() {
         assert_eq!(ran.code, Some(2), "{args:?}");
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(said.contains("device is \"cuda\", and this build has no cuda support"), "{said}");
-        assert!(said.contains("try: build it with `--features cuda`, or set device"), "{said}");
+        assert!(
+            said.contains("try: build wellread with `--features cuda`, or set device"),
+            "{said}"
+        );
     }
     let ran = wellread.run(&["--set", "device=gpu", "doctor"]);
     assert_eq!(ran.code, Some(2));

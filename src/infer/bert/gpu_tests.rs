@@ -88,6 +88,7 @@ fn what_is_not_in_the_model_is_an_error() {
     let file = checkpoint("", ["weight", "bias"]);
     let gpu = GpuBert::load(file.path(), &config(), &Gpu::Cpu).unwrap();
     for text in [vec![1, WORDS as u32], vec![1; POSITIONS + 1]] {
-        assert!(gpu.forward(&[text.into()]).is_err());
+        let error = gpu.forward(&[text.into()]).unwrap_err().to_string();
+        assert!(error.contains("not in the model"), "{error}");
     }
 }
