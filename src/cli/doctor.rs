@@ -8,6 +8,7 @@ use super::Outcome;
 use super::app::App;
 use crate::base::error::Result;
 use crate::cli::ui::styles;
+use crate::compute::{Device, DeviceChoice};
 use crate::index::server::Server;
 use crate::index::store::Select;
 use crate::models::{self, Choice};
@@ -33,7 +34,7 @@ struct Check {
 const LOW_DISK: u64 = 2_000_000_000;
 
 pub(super) fn run(app: &App<'_>) -> Result<Outcome> {
-    let mut checks = vec![version(), machine()];
+    let mut checks = vec![version(), machine(), device(app)];
     checks.push(folder("data folder", app.settings.data_dir()));
     checks.push(folder("model cache", app.settings.cache_dir()));
     checks.extend(models(app));
@@ -120,6 +121,33 @@ fn machine() -> Check {
     features.push("neon");
     let tier = crate::compute::tier().name();
     ok("machine", format!("{cores} cores, {}; the LLM uses {tier}", features.join(" ")))
+}
+
+/// Where the LLM and the embedder run, and why there.
+fn device(app: &App<'_>) -> Check {
+    let name = "device";
+    let look = || -> Result<Check> {
+        let kb = app.kb()?;
+        let gpu = match kb.device()? {
+            Device::Cpu { why } => return Ok(ok(name, format!("CPU: {why}"))),
+            Device::Gpu { name, .. } => name,
+        };
+        let device = kb.config().device;
+        Ok(match kb.llm_not_on_gpu()? {
+            None if device == DeviceChoice::Auto => ok(name, format!("{gpu}: it opens")),
+            None => ok(name, format!("{gpu}: the setting device says so")),
+            Some(why) if device == DeviceChoice::Auto => {
+                ok(name, format!("{gpu} for the embedder, the CPU for the LLM: {why}"))
+            }
+            Some(why) => Check {
+                name,
+                health: Health::Error,
+                detail: why,
+                todo: Some("set device = \"cpu\" or \"auto\", or use another LLM".into()),
+            },
+        })
+    };
+    look().unwrap_or_else(|problem| error(name, &problem))
 }
 
 fn folder(name: &'static str, path: Result<std::path::PathBuf>) -> Check {

@@ -62,6 +62,7 @@ pub(super) fn refusal(key: &str, value: &Value) -> Option<&'static str> {
         return None;
     }
     match key {
+        "device" => Some("it says which of your machine's processors are used"),
         "data" | "cache" => Some("it says where your articles and models are kept"),
         "offline" => (value.as_bool() != Some(true)).then_some("it allows the network"),
         "fetch.allow_private" => Some("it allows addresses of private networks"),
@@ -107,6 +108,7 @@ mod tests {
             [
                 "cache",
                 "data",
+                "device",
                 "fetch.allow_private",
                 "fetch.user_agent",
                 "models.manifests",

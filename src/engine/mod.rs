@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{CacheUse, Fingerprint};
+use crate::compute::Device;
 use crate::index::Index;
 use crate::infer::Embedder;
 use crate::library::Library;
@@ -52,6 +53,7 @@ struct Parts {
     config: Config,
     places: Places,
     library: Mutex<Option<Arc<Library>>>,
+    device: Mutex<Option<Device>>,
     embedder: Mutex<Option<Arc<dyn Embedder>>>,
     details: details::DetailsCache,
     llm: llm::Queue,
@@ -67,6 +69,7 @@ impl KnowledgeBase {
             config,
             places,
             library: Mutex::default(),
+            device: Mutex::default(),
             embedder: Mutex::default(),
             details: details::DetailsCache::default(),
             llm: llm::Queue::default(),

@@ -7,8 +7,9 @@ use super::KnowledgeBase;
 use crate::answer::prompt::Template;
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{Warning, Watch};
+use crate::compute::{Device, DeviceChoice, Gpu};
 use crate::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
-use crate::infer::llm::Llm;
+use crate::infer::llm::{self, Llm};
 use crate::infer::{Embedder, Generator};
 use crate::models::{self, Choice, Manifest, Resolver};
 
@@ -31,6 +32,58 @@ impl KnowledgeBase {
     /// What finds and fetches models' files.
     pub fn resolver(&self) -> Resolver {
         Resolver::new(self.places().cache.clone(), self.config().offline)
+    }
+
+    /// Where models run, opened when it is first asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the settings ask for a GPU that can't be used.
+    pub fn device(&self) -> Result<Device> {
+        let mut kept = self.parts.device.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = kept.as_ref() {
+            return Ok(device.clone());
+        }
+        let device = self.config().device.open()?;
+        Ok(kept.insert(device).clone())
+    }
+
+    /// What `load` loads to the GPU; nothing if it is to run on the CPU.
+    fn on_gpu<T>(
+        &self,
+        device: &Device,
+        name: &str,
+        watch: &Watch<'_>,
+        load: impl FnOnce(&Gpu) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Device::Gpu { gpu, .. } = device else { return Ok(None) };
+        match load(gpu) {
+            Ok(loaded) => Ok(Some(loaded)),
+            // What is broken fails there, too.
+            Err(error) if self.config().device == DeviceChoice::Auto => {
+                watch.status(format!("Loading {name} on the CPU: {}", error.chain()));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why the LLM of the settings can't run on a GPU; nothing if it can, or if its file is not here.
+    ///
+    /// # Errors
+    /// If no model is called so.
+    pub fn llm_not_on_gpu(&self) -> Result<Option<String>> {
+        let path = match Choice::parse(&self.config().models.generator)? {
+            Choice::Manifest(name) => {
+                let manifests = self.manifests()?;
+                let manifest = models::find(&manifests, &name)?;
+                let folder = self.resolver().state(manifest).folder;
+                manifest.file("weights").map(|file| folder.join(&file.name))
+            }
+            Choice::Path(path) => Some(path),
+            Choice::Hub { .. } => None,
+        };
+        let there = path.filter(|path| path.is_file());
+        Ok(there.and_then(|path| llm::check_gpu(&path).err()).map(|error| error.chain()))
     }
 
     fn embedder_manifest(&self) -> Result<Manifest> {
@@ -71,6 +124,8 @@ impl KnowledgeBase {
         if let Some(embedder) = kept.as_ref() {
             return Ok(Arc::clone(embedder));
         }
+        // Before anything is fetched.
+        let device = self.device()?;
         let spec = self.embedder_spec()?;
         let manifest = self.embedder_manifest()?;
         let resolved = self.resolver().resolve(&manifest, watch.events, watch.cancel)?;
@@ -79,7 +134,11 @@ impl KnowledgeBase {
             tokenizer: resolved.path("tokenizer")?.to_owned(),
             config: resolved.path("config")?.to_owned(),
         };
-        let embedder: Arc<dyn Embedder> = Arc::new(BertEmbedder::load(spec, &files)?);
+        let on_gpu = |gpu: &Gpu| BertEmbedder::load_gpu(spec.clone(), &files, gpu);
+        let embedder: Arc<dyn Embedder> = match self.on_gpu(&device, &spec.name, watch, on_gpu)? {
+            Some(embedder) => Arc::new(embedder),
+            None => Arc::new(BertEmbedder::load(spec, &files)?),
+        };
         *kept = Some(Arc::clone(&embedder));
         Ok(embedder)
     }
@@ -127,6 +186,7 @@ impl KnowledgeBase {
     }
 
     fn load_llm(&self, name: &str, watch: &Watch<'_>) -> Result<Box<dyn Generator>> {
+        let device = self.device()?;
         let choice = Choice::parse(name)?;
         let file = self.resolver().resolve_choice(
             &choice,
@@ -144,6 +204,10 @@ impl KnowledgeBase {
                 format!("size-{size}")
             }
         };
+        let on_gpu = |gpu: &Gpu| Llm::load_gpu(&file.path, &file.name, &identity, gpu);
+        if let Some(llm) = self.on_gpu(&device, &file.name, watch, on_gpu)? {
+            return Ok(Box::new(llm));
+        }
         let packed = self.places().cache.join(PACKED);
         let mut llm = Llm::load(&file.path, &file.name, &identity, Some(&packed))?;
         let slow = |what: &str| Warning::Model(format!("each start takes longer: {what}"));

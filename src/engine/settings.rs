@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::AnswerOptions;
+use crate::compute::DeviceChoice;
 use crate::document::chunk::ChunkOptions;
 use crate::document::html::CleanOptions;
 use crate::index::edge::EdgeOptions;
@@ -30,6 +31,8 @@ pub struct Config {
     pub data: String,
     /// Where models are; empty: the platform's cache folder.
     pub cache: String,
+    /// Where the LLM and the embedder run: `auto`, `cpu`, `cuda` or `metal`.
+    pub device: DeviceChoice,
     /// Never use the network.
     pub offline: bool,
     /// Which models.

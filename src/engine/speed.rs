@@ -10,6 +10,7 @@ use super::KnowledgeBase;
 use crate::answer::{Answer, AnswerOptions};
 use crate::base::error::{Error, Result};
 use crate::base::{files, hex};
+use crate::compute::Device;
 
 /// The folder of the cache in which it is kept how quick LLMs are; no model is called so.
 const SPEEDS: &str = ".speeds";
@@ -103,7 +104,12 @@ impl KnowledgeBase {
     }
 
     fn speed_path(&self) -> PathBuf {
-        let name = hex(&Sha256::digest(&self.config().models.generator)[..8]);
+        let device = match self.device() {
+            Ok(Device::Gpu { name, .. }) => name,
+            _ => "",
+        };
+        let name = format!("{}{device}", self.config().models.generator);
+        let name = hex(&Sha256::digest(&name)[..8]);
         self.places().cache.join(SPEEDS).join(format!("{name}.json"))
     }
 }

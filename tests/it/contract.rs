@@ -16,7 +16,7 @@ use wellread::infer::llm::Llm;
 use wellread::infer::{
     Embedder, Finish, Generator, Message, Prompt, Purpose, Role, Sampling, Written,
 };
-use wellread::models::{self, Choice, Resolver};
+use wellread::models::{self, Choice, GeneratorFile, Resolver};
 
 use crate::qdrant::QdrantServer;
 use crate::support::models_cache;
@@ -25,7 +25,8 @@ fn cancel() -> wellread::base::Cancel {
     wellread::base::Cancel::default()
 }
 
-pub fn minilm() -> BertEmbedder {
+/// What the default embedder is loaded from.
+pub fn minilm_files() -> (EmbedderSpec, EmbedderFiles) {
     let manifests = models::manifests(None).unwrap();
     let manifest = models::find(&manifests, "all-minilm-l6-v2").unwrap();
     let resolved =
@@ -46,15 +47,20 @@ pub fn minilm() -> BertEmbedder {
         tokenizer: path("tokenizer"),
         config: path("config"),
     };
+    (spec, files)
+}
+
+pub fn minilm() -> BertEmbedder {
+    let (spec, files) = minilm_files();
     BertEmbedder::load(spec, &files).unwrap()
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// What every embedder holds to.
-fn embedder_contract(embedder: &dyn Embedder) {
+pub fn embedder_contract(embedder: &dyn Embedder) {
     assert!(!embedder.fingerprint().0.is_empty());
     assert!(embedder.embed(&[], Purpose::Passage).unwrap().is_empty());
     let texts: Vec<String> =
@@ -112,7 +118,7 @@ const CHAT_TOKENS: [&str; 6] =
     ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>", "</s>"];
 
 /// What every LLM holds to.
-fn generator_contract(generator: &mut dyn Generator) {
+pub fn generator_contract(generator: &mut dyn Generator) {
     // A chat token in what is said is text, before the first generation as after it: it is longer
     // than the one token that it looks like.
     let chat = CHAT_TOKENS.map(|token| generator.count_tokens(token).unwrap());
@@ -195,15 +201,20 @@ fn scores_contract(generator: &mut dyn Generator, question: &Prompt, sampling: &
     assert_eq!(generate(generator), before);
 }
 
-fn llm(name: &str) -> Llm {
-    let file = Resolver::new(models_cache(), false)
+/// The file of an LLM.
+pub fn generator_file(name: &str) -> GeneratorFile {
+    Resolver::new(models_cache(), false)
         .resolve_choice(
             &Choice::parse(name).unwrap(),
             &models::manifests(None).unwrap(),
             &|_| {},
             &cancel(),
         )
-        .unwrap();
+        .unwrap()
+}
+
+fn llm(name: &str) -> Llm {
+    let file = generator_file(name);
     Llm::load(&file.path, &file.name, file.sha256.as_deref().unwrap_or_default(), None).unwrap()
 }
 

@@ -13,6 +13,7 @@ mod engine;
 mod eval;
 mod feedback;
 mod generations;
+mod gpu;
 mod help;
 mod index;
 mod levels;

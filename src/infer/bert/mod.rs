@@ -1,8 +1,9 @@
-//! Text → unit vectors, by a BERT-family sentence embedder on candle.
+//! Text → unit vectors, by a BERT-family sentence embedder.
 //!
 //! Pooling as in Sentence-BERT (Reimers and Gurevych, EMNLP 2019): the mean of the last hidden
 //! states over the text's own tokens, or the first token's, then scaled to length 1.
 
+mod gpu;
 mod kept;
 mod model;
 mod weights;
@@ -15,10 +16,11 @@ use tokenizers::{Encoding, Tokenizer};
 
 use crate::base::Fingerprint;
 use crate::base::error::{Error, ErrorKind, Result, Step};
-use crate::compute::{Pool, math};
+use crate::compute::{Gpu, Pool, math};
 use crate::infer::{Embedder, Embedding, Purpose, Token};
 use crate::models::Pooling;
 
+use gpu::GpuBert;
 use kept::Kept;
 use model::Bert;
 
@@ -88,32 +90,46 @@ pub struct EmbedderFiles {
 /// enough for the caches, and for the last cores not to wait long for each other.
 const BATCH_TOKENS: usize = 384;
 
-/// A BERT-family model on the CPU.
+/// A BERT-family model.
 pub struct BertEmbedder {
     spec: EmbedderSpec,
-    model: Arc<Bert>,
+    encoder: Encoder,
     tokenizer: Tokenizer,
     kept: Kept,
-    pool: Arc<Pool>,
+}
+
+/// Token ids → hidden states; both give the same (cosine ≥ 0.9999).
+enum Encoder {
+    Cpu { model: Arc<Bert>, pool: Arc<Pool> },
+    Gpu(Box<GpuBert>),
 }
 
 impl BertEmbedder {
-    /// Loads a model, to run on the pool of the process.
+    /// Loads a model, to run on the CPU.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] if a file is missing or damaged, or of a model with other dimensions.
     pub fn load(spec: EmbedderSpec, files: &EmbedderFiles) -> Result<BertEmbedder> {
-        BertEmbedder::load_on(spec, files, Pool::shared())
+        BertEmbedder::load_with(spec, files, |config| {
+            let model = Arc::new(Bert::load(&files.weights, config)?);
+            Ok(Encoder::Cpu { model, pool: Pool::shared() })
+        })
     }
 
-    /// Loads a model, to run on `pool`.
+    /// Loads a model to a GPU. Its vectors are those of the CPU, and so is its fingerprint.
     ///
     /// # Errors
-    /// As [`BertEmbedder::load`].
-    pub fn load_on(
+    /// As [`BertEmbedder::load`]; if the GPU has no room for it.
+    pub fn load_gpu(spec: EmbedderSpec, files: &EmbedderFiles, gpu: &Gpu) -> Result<BertEmbedder> {
+        BertEmbedder::load_with(spec, files, |config| {
+            Ok(Encoder::Gpu(Box::new(GpuBert::load(&files.weights, config, gpu)?)))
+        })
+    }
+
+    fn load_with(
         spec: EmbedderSpec,
         files: &EmbedderFiles,
-        pool: Arc<Pool>,
+        encoder: impl FnOnce(&Config) -> candle_core::Result<Encoder>,
     ) -> Result<BertEmbedder> {
         let broken = |path: &Path, error: String| {
             Error::new(ErrorKind::Model, format!("{} can't be used", path.display()))
@@ -125,20 +141,20 @@ impl BertEmbedder {
         let config: Config = serde_json::from_slice(&config)
             .map_err(|error| broken(&files.config, error.to_string()))?;
         // Reading the tokenizer takes about a fifth of the whole: it goes beside the weights.
-        let (tokenizer, model) = std::thread::scope(|scope| {
+        let (tokenizer, encoder) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| tokenizer(&files.tokenizer));
-            let model = Bert::load(&files.weights, &config);
-            (tokenizer.join(), model)
+            let encoder = encoder(&config);
+            (tokenizer.join(), encoder)
         });
         let tokenizer = tokenizer
             .map_err(|_| Error::new(ErrorKind::Bug, "reading the tokenizer panicked"))?
             .map_err(|error| broken(&files.tokenizer, error))?;
-        let model = model.map_err(|error| broken(&files.weights, error.to_string()))?;
+        let encoder = encoder.map_err(|error| broken(&files.weights, error.to_string()))?;
         if config.hidden_size != spec.dimensions {
             let said = format!("it has {} dimensions, not {}", config.hidden_size, spec.dimensions);
             return Err(broken(&files.config, said));
         }
-        Ok(BertEmbedder { spec, model: Arc::new(model), tokenizer, kept: Kept::default(), pool })
+        Ok(BertEmbedder { spec, encoder, tokenizer, kept: Kept::default() })
     }
 
     fn prefix(&self, purpose: Purpose) -> &str {
@@ -198,13 +214,24 @@ impl BertEmbedder {
             }
             tokens.push(ids);
         }
-        let batches = batches(tokens, self.pool.threads());
-        let (model, pooling) = (Arc::clone(&self.model), self.spec.pooling);
-        let done =
-            self.pool.map(batches, move |texts| vectors(&model, &texts, pooling, with_states));
+        let pooling = self.spec.pooling;
+        let done = match &self.encoder {
+            Encoder::Cpu { model, pool } => {
+                let model = Arc::clone(model);
+                pool.map(batches(tokens, pool.threads()), move |texts| {
+                    let states = model.forward(&texts)?;
+                    Ok(vectors(&states, model.hidden(), &texts, pooling, with_states))
+                })
+            }
+            Encoder::Gpu(model) => vec![
+                model
+                    .forward(&tokens)
+                    .map(|states| vectors(&states, model.hidden(), &tokens, pooling, with_states)),
+            ],
+        };
         let mut vectors = Vec::with_capacity(texts.len());
         for outcome in done {
-            vectors.extend(outcome.map_err(|error| {
+            vectors.extend(outcome.map_err(|error: candle_core::Error| {
                 Error::new(ErrorKind::Model, format!("{} failed", self.spec.name))
                     .caused_by(error.to_string())
             })?);
@@ -213,21 +240,21 @@ impl BertEmbedder {
     }
 }
 
-/// One vector of length 1 for each text: the mean of its hidden states, or the first. With them the
-/// states themselves, `[tokens, hidden]` for each text, if they are wanted.
+/// One vector of length 1 for each text, of its hidden states: their mean, or the first. With them
+/// the states themselves, `[tokens, hidden]` for each text, if they are wanted.
 fn vectors(
-    model: &Bert,
+    states: &[f32],
+    hidden: usize,
     texts: &[Arc<[u32]>],
     pooling: Pooling,
     with_states: bool,
-) -> candle_core::Result<Vec<(Vec<f32>, Vec<f32>)>> {
-    let states = model.forward(texts)?;
-    let mut rest = states.as_slice();
+) -> Vec<(Vec<f32>, Vec<f32>)> {
+    let mut rest = states;
     let vectors = texts.iter().map(|text| {
-        let (own, others) = rest.split_at(text.len() * model.hidden());
+        let (own, others) = rest.split_at(text.len() * hidden);
         rest = others;
-        let mut vector = vec![0f32; model.hidden()];
-        for (at, row) in own.chunks_exact(model.hidden()).enumerate() {
+        let mut vector = vec![0f32; hidden];
+        for (at, row) in own.chunks_exact(hidden).enumerate() {
             if at == 0 || pooling == Pooling::Mean {
                 vector.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
             }
@@ -236,7 +263,7 @@ fn vectors(
         math::normalize(&mut vector);
         (vector, if with_states { own.to_vec() } else { Vec::new() })
     });
-    Ok(vectors.collect())
+    vectors.collect()
 }
 
 /// A tokenizer that neither truncates nor pads: a text that is too long is an error, and each batch

@@ -14,7 +14,10 @@ pub(super) const PREFILL: usize = 128;
 pub(super) type GoOn<'a> = &'a mut dyn FnMut() -> ControlFlow<()>;
 
 /// What generating asks of a model; a test has one whose scores it knows.
-pub(super) trait Model {
+pub trait Model {
+    /// Whether it costs nothing to forget. Where it does, nothing is guessed ahead.
+    const FORGETS_FREELY: bool = true;
+
     /// Positions that it holds keys and values of.
     fn len(&self) -> usize;
     /// Forgets the positions from `len` on.

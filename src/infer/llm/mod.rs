@@ -6,6 +6,7 @@ mod decode;
 mod decode_tests;
 mod draft;
 mod family;
+mod gpu;
 mod packed;
 mod prefix;
 mod stream;
@@ -22,17 +23,19 @@ mod weights;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use candle_core::quantized::gguf_file::{Content, Value};
 
 use crate::base::error::{Error, ErrorKind, Result, Step};
 use crate::base::{CacheUse, Fingerprint};
-use crate::compute::Mapped;
+use crate::compute::{Gpu, Mapped};
 use crate::infer::{Finish, Generated, Generator, Message, Prompt, Role, Sampling, Written};
 
-use context::{Context, common};
+use context::{Context, Model, common};
 use decode::Rules;
 use family::Facts;
+use gpu::GpuModel;
 use prefix::Prefixes;
 use template::{ChatTemplate, Part};
 use transformer::Transformer;
@@ -43,11 +46,12 @@ use weights::{Keep, Weights};
 /// fills.
 const MAX_CONTEXT: usize = 32_768;
 
-/// A model with its own tokenizer, chat template and end tokens, all from its file.
-pub struct Llm {
+/// A model with its own tokenizer, chat template and end tokens, all from its file: on the CPU, unless
+/// [`Llm::load_gpu`] loaded it.
+pub struct Llm<M = Transformer> {
     name: String,
     sha256: String,
-    model: Transformer,
+    model: M,
     /// What the model was told; see [`Context`].
     told: Vec<u32>,
     /// Tokens of prompts, held and read.
@@ -71,6 +75,79 @@ impl Llm {
     /// [`ErrorKind::Model`] if the file is not GGUF, damaged, of another family, or without a chat
     /// template.
     pub fn load(path: &Path, name: &str, sha256: &str, packed: Option<&Path>) -> Result<Llm> {
+        let opened = Opened::open(path)?;
+        // A file without a known hash is known by its size and time, and by where it is.
+        let identity = match opened.changed {
+            Some(changed) if sha256.len() < 64 => {
+                format!("{sha256} {} {} {changed:?}", opened.weights.file.len(), path.display())
+            }
+            _ => sha256.to_owned(),
+        };
+        let place = packed.map(|folder| folder.join(format!("{}.packed", file_name(name))));
+        let mut complaint = None;
+        let mut llm = opened.llm(name, sha256, "it is damaged", |weights, facts, _| {
+            let keep = place.as_ref().map(|path| Keep { path, identity: &identity });
+            let (model, what) = Transformer::load(facts, &weights, keep)?;
+            complaint = what;
+            Ok(model)
+        })?;
+        llm.complaint = complaint.zip(place).map(|(what, place)| {
+            format!("packed weights can't be kept as {}: {what}", place.display())
+        });
+        Ok(llm)
+    }
+
+    /// Why its packed weights could not be kept, if they could not: it loads slowly and takes more
+    /// memory.
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
+    }
+
+    /// Has what all prompts with the same instructions begin with kept in a folder, computed, for the
+    /// next time that the model is loaded. Its SHA-256 must be known.
+    ///
+    /// # Errors
+    /// If there is no such folder and it can't be made; the model is as good without.
+    pub fn keep_prefixes(&mut self, folder: &Path) -> Result<()> {
+        self.prefixes = Some(Prefixes::open(folder, &self.sha256)?);
+        Ok(())
+    }
+}
+
+impl Llm<GpuModel> {
+    /// Loads the same file to a GPU, by candle; see [`Llm::load`].
+    ///
+    /// # Errors
+    /// As [`Llm::load`], and as [`check_gpu`]; if the GPU has no room for it.
+    pub fn load_gpu(path: &Path, name: &str, sha256: &str, gpu: &Gpu) -> Result<Self> {
+        let mut opened = Opened::open(path)?;
+        opened.check_gpu()?;
+        opened.facts.context = gpu::context(&opened.facts, &opened.architecture).min(MAX_CONTEXT);
+        opened.llm(name, sha256, "it does not load to the GPU", |weights, facts, architecture| {
+            GpuModel::load(architecture, facts.context, weights, gpu)
+        })
+    }
+}
+
+/// Whether an LLM's file could run on a GPU. Only its head is read.
+///
+/// # Errors
+/// [`ErrorKind::Model`] if it could not, or is not of a known family.
+pub fn check_gpu(path: &Path) -> Result<()> {
+    Opened::open(path)?.check_gpu()
+}
+
+/// A file whose head was read.
+struct Opened {
+    broken: Broken,
+    changed: Option<SystemTime>,
+    architecture: String,
+    facts: Facts,
+    weights: Weights,
+}
+
+impl Opened {
+    fn open(path: &Path) -> Result<Opened> {
         let broken = Broken { path: path.to_owned() };
         let file = fs_err::File::open(path).map_err(|error| {
             Error::io("cannot open the LLM's file", error).hint("check its path")
@@ -81,10 +158,39 @@ impl Llm {
         })?;
         let content = Content::read(&mut std::io::Cursor::new(&file[..]))
             .map_err(|error| broken.error("it is not a GGUF file, or it is damaged", error))?;
-        let text = |key: &str| match content.metadata.get(key) {
-            Some(Value::String(text)) => Some(text.clone()),
-            _ => None,
-        };
+        let architecture = text_of(&content, "general.architecture").unwrap_or_default();
+        if !family::KNOWN.contains(&architecture.as_str()) {
+            return Err(broken.unusable(&format!(
+                "it is of the family \"{architecture}\"; known are {}",
+                family::KNOWN.join(", ")
+            )));
+        }
+        let facts = Facts::read(&content, &architecture).map_err(|what| broken.unusable(&what))?;
+        let weights = Weights { content, file: Arc::new(file) };
+        Ok(Opened { broken, changed, architecture, facts, weights })
+    }
+
+    fn check_gpu(&self) -> Result<()> {
+        let content = &self.weights.content;
+        match gpu::unsupported(&self.facts, &self.architecture, content) {
+            None => Ok(()),
+            Some(what) => {
+                let what = format!("on a GPU, {what}");
+                Err(self.broken.unusable(&what).hint("or set device = \"cpu\" or \"auto\""))
+            }
+        }
+    }
+
+    /// The LLM of the file, its model loaded by `load`; `failed` is what it means if that fails.
+    fn llm<M: Model>(
+        self,
+        name: &str,
+        sha256: &str,
+        failed: &str,
+        load: impl FnOnce(Weights, Facts, &str) -> candle_core::Result<M>,
+    ) -> Result<Llm<M>> {
+        let Opened { broken, architecture, facts, weights, .. } = self;
+        let content = &weights.content;
         let number = |key: &str| {
             content
                 .metadata
@@ -92,23 +198,12 @@ impl Llm {
                 .and_then(vocabulary::whole)
                 .and_then(|number| u32::try_from(number).ok())
         };
-        let architecture = text("general.architecture").unwrap_or_default();
-        if !family::KNOWN.contains(&architecture.as_str()) {
-            return Err(broken
-                .said(&format!(
-                    "it is of the family \"{architecture}\"; known are {}",
-                    family::KNOWN.join(", ")
-                ))
-                .step(Step::ListModels));
-        }
-        let unusable = |what: String| broken.said(&what).step(Step::ListModels);
-        let facts = Facts::read(&content, &architecture).map_err(unusable)?;
-        let vocabulary = Vocabulary::from_gguf(&content)
-            .map_err(|what| unusable(format!("its tokenizer is not supported: {what}")))?;
+        let vocabulary = Vocabulary::from_gguf(content)
+            .map_err(|what| broken.unusable(&format!("its tokenizer is not supported: {what}")))?;
         let token = |id: Option<u32>| id.and_then(|id| vocabulary.token(id));
         let bos = number("tokenizer.ggml.bos_token_id");
         let eos = number("tokenizer.ggml.eos_token_id");
-        let source = text("tokenizer.chat_template").ok_or_else(|| {
+        let source = text_of(content, "tokenizer.chat_template").ok_or_else(|| {
             broken
                 .said("it has no chat template, so it is no model to ask")
                 .hint("use an \"instruct\" model")
@@ -135,21 +230,11 @@ impl Llm {
         let adds_bos = match content.metadata.get("tokenizer.ggml.add_bos_token") {
             Some(Value::Bool(adds)) => *adds,
             // SentencePiece adds it where nothing else is said.
-            _ => text("tokenizer.ggml.model").as_deref() == Some("llama"),
+            _ => text_of(content, "tokenizer.ggml.model").as_deref() == Some("llama"),
         };
         let context = facts.context.min(MAX_CONTEXT);
-        // A file without a known hash is known by its size and time, and by where it is.
-        let identity = match changed {
-            Some(changed) if sha256.len() < 64 => {
-                format!("{sha256} {} {} {changed:?}", file.len(), path.display())
-            }
-            _ => sha256.to_owned(),
-        };
-        let place = packed.map(|folder| folder.join(format!("{}.packed", file_name(name))));
-        let keep = place.as_ref().map(|path| Keep { path, identity: &identity });
-        let weights = Weights { content, file: Arc::new(file) };
-        let (model, complaint) = Transformer::load(facts, &weights, keep)
-            .map_err(|error| broken.error("it is damaged", error))?;
+        let model =
+            load(weights, facts, &architecture).map_err(|error| broken.error(failed, error))?;
         Ok(Llm {
             name: name.to_owned(),
             sha256: sha256.to_owned(),
@@ -162,28 +247,20 @@ impl Llm {
             bos: bos.filter(|_| adds_bos),
             ends,
             context,
-            complaint: complaint.zip(place).map(|(what, place)| {
-                format!("packed weights can't be kept as {}: {what}", place.display())
-            }),
+            complaint: None,
         })
     }
+}
 
-    /// Why its packed weights could not be kept, if they could not: it loads slowly and takes more
-    /// memory.
-    pub fn complaint(&self) -> Option<&str> {
-        self.complaint.as_deref()
+/// A text of a file's metadata.
+fn text_of(content: &Content, key: &str) -> Option<String> {
+    match content.metadata.get(key) {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
     }
+}
 
-    /// Has what all prompts with the same instructions begin with kept in a folder, computed, for the
-    /// next time that the model is loaded. Its SHA-256 must be known.
-    ///
-    /// # Errors
-    /// If there is no such folder and it can't be made; the model is as good without.
-    pub fn keep_prefixes(&mut self, folder: &Path) -> Result<()> {
-        self.prefixes = Some(Prefixes::open(folder, &self.sha256)?);
-        Ok(())
-    }
-
+impl<M: Model> Llm<M> {
     /// A prompt as tokens: special ones where the template writes them; what is said is plain text.
     fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let parts = self.template.lay_out(prompt)?;
@@ -301,12 +378,17 @@ impl Broken {
         Error::new(ErrorKind::Model, format!("{} can't be used: {what}", self.path.display()))
     }
 
+    /// One that another model would not have.
+    fn unusable(&self, what: &str) -> Error {
+        self.said(what).step(Step::ListModels)
+    }
+
     fn error(&self, what: &str, error: candle_core::Error) -> Error {
         self.said(what).caused_by(error.to_string()).step(Step::VerifyModels).step(Step::ListModels)
     }
 }
 
-impl Generator for Llm {
+impl<M: Model + Send> Generator for Llm<M> {
     fn fingerprint(&self) -> Fingerprint {
         let short: String = self.sha256.chars().take(16).collect();
         Fingerprint([("generator".to_owned(), format!("{}@{short}", self.name))].into())
@@ -339,7 +421,7 @@ impl Generator for Llm {
             ends: &self.ends,
             room: sampling.max_tokens.min(self.context - tokens.len()),
             decode: &|tokens| self.vocabulary.decode(tokens),
-            is_guessing: true,
+            is_guessing: M::FORGETS_FREELY,
         };
         let mut context =
             Context { model: &mut self.model, told: &mut self.told, name: &self.name };

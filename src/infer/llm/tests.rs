@@ -38,7 +38,7 @@ fn numbers(scores: &Tensor) -> Vec<f32> {
 
 /// That scores are the same but for what rounding of the activations makes of them: both round to
 /// eight bits, each in its own way.
-fn assert_near(ours: &[f32], theirs: &[f32], what: &str) {
+pub(super) fn assert_near(ours: &[f32], theirs: &[f32], what: &str) {
     assert_eq!(ours.len(), theirs.len());
     let length = |numbers: &mut dyn Iterator<Item = f32>| {
         numbers.map(|number| f64::from(number).powi(2)).sum::<f64>().sqrt()

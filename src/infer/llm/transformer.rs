@@ -22,7 +22,7 @@ use crate::compute::{Pace, Pool, Yielding};
 const MANY: usize = 16;
 
 /// A model and what it was told so far.
-pub(super) struct Transformer {
+pub struct Transformer {
     facts: Facts,
     words: Words,
     layers: Vec<Layer>,
