@@ -12,6 +12,9 @@ use crate::retrieve::Passage;
 /// The template that wellread ships.
 pub const ANSWER: &str = include_str!("../../prompts/answer.jinja");
 
+/// What the LLM is asked where it is to write JSON, behind the passages of a [`Template`].
+const SCHEMA: &str = include_str!("../../prompts/schema.jinja");
+
 /// Stands where sentences of a passage are left out.
 const GAP: &str = " … ";
 
@@ -166,6 +169,21 @@ impl Prompts<'_> {
     pub fn support(&self, sentence: &str) -> Result<Prompt> {
         let variables = context! { sentence => collapse(sentence), ..self.variables.clone() };
         self.template.prompt(&["passages", "support"], None, &variables)
+    }
+
+    /// What answers the question as JSON of a schema.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the template fails.
+    pub fn filled(&self, schema: &str) -> Result<Prompt> {
+        let mut prompt = self.template.prompt(&["passages"], None, &self.variables)?;
+        let variables = context! { schema, ..self.variables.clone() };
+        let asked = Template::parse("schema.jinja", SCHEMA)?.block("schema", &variables)?;
+        if let Some(user) = prompt.messages.last_mut() {
+            user.content.push_str("\n\n");
+            user.content.push_str(&asked);
+        }
+        Ok(prompt)
     }
 }
 

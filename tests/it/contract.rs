@@ -118,7 +118,8 @@ fn generator_contract(generator: &mut dyn Generator) {
     let chat = CHAT_TOKENS.map(|token| generator.count_tokens(token).unwrap());
     assert!(chat.iter().all(|count| *count > 1), "{chat:?}");
 
-    let sampling = Sampling { max_tokens: 24, temperature: 0.0, seed: 1, stop: vec![] };
+    let sampling =
+        Sampling { max_tokens: 24, temperature: 0.0, seed: 1, stop: vec![], schema: None };
     let prompt = |user: &str| Prompt {
         messages: vec![
             Message { role: Role::System, content: "You are brief.".into() },

@@ -1,0 +1,243 @@
+//! An answer as JSON of a schema: written by the LLM, its values checked against the passages, and
+//! what they don't support taken out.
+
+mod prune;
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::asked::Asked;
+use super::cite::{Checker, Evidence, Missing, Subject, Support};
+use super::prompt::Prompts;
+use super::reader::ITEM;
+use super::{
+    AbstainReason, Answer, AnswerSentence, AnswerStatus, DropReason, DroppedSentence, OnSaid, Said,
+    joined,
+};
+use crate::base::Cancel;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::infer::schema::{Schema, Step};
+use crate::infer::{Finish, Generator, Sampling};
+
+/// The JSON of an answer, and where it is from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Data {
+    /// The document, which follows the schema; null if the articles don't say.
+    pub value: Value,
+    /// Each value in it that was checked, in order. What the schema lists to choose from, true, false
+    /// and null are not.
+    pub members: Vec<DataMember>,
+    /// JSON pointers to what the passages don't support, in the document as the LLM wrote it. If the
+    /// articles don't say, it could not be taken out of that without breaking the schema, or nothing
+    /// else was left.
+    pub removed: Vec<String>,
+}
+
+/// A value of an answer's JSON with the places that say it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataMember {
+    /// JSON pointer into the document (RFC 6901).
+    pub pointer: String,
+    /// Numbers of the passages that support it, best first.
+    pub citations: Vec<usize>,
+    /// Where each citation stands in the stored article.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A value that was checked, or the name of a member that the LLM chose.
+struct Checked {
+    path: Vec<Step>,
+    /// As it is shown.
+    text: String,
+    /// Whether it is the name of the member there.
+    is_name: bool,
+    support: Support,
+}
+
+impl Checked {
+    /// Where it stands, if passages support it.
+    fn evidence(&self) -> Option<&[Evidence]> {
+        match &self.support {
+            Support::Supported { evidence } => Some(evidence),
+            _ => None,
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Has the LLM fill in a schema, and keeps what holds.
+    pub(super) fn fill(
+        &self,
+        schema: &Schema,
+        answer: &mut Answer,
+        prompts: &Prompts<'_>,
+        (generator, cancel): (&mut dyn Generator, &Cancel),
+        on_said: OnSaid<'_>,
+    ) -> Result<()> {
+        let sampling = Sampling {
+            max_tokens: self.options.max_tokens,
+            temperature: self.options.temperature,
+            seed: self.options.seed,
+            stop: vec![],
+            schema: Some(schema.clone()),
+        };
+        let mut first_token_ms = 0;
+        let prompt = prompts.filled(&schema.text())?;
+        let generation = generator.generate(&prompt, &sampling, &mut |piece| {
+            if first_token_ms == 0 && !piece.text.is_empty() {
+                first_token_ms = self.elapsed();
+            }
+            if cancel.is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        cancel.check()?;
+        answer.note(&generation, first_token_ms);
+        let written = read(&generation.text, generation.finish, sampling.max_tokens)?;
+        let checker = Checker::alone(&answer.passages, self.options.support);
+        let check = |value: &Value| checked(value, schema, &checker, self.question);
+        let first = check(&written);
+        let (held, refused): (Vec<&Checked>, Vec<&Checked>) =
+            first.iter().partition(|one| one.evidence().is_some());
+        for one in &refused {
+            let missing = match &one.support {
+                Support::Unsupported { missing } => missing.clone(),
+                _ => Missing::Words,
+            };
+            let text = format!("{}: {}", pointer(&one.path), one.text);
+            let dropped = DroppedSentence { text, why: DropReason::Unsupported(missing) };
+            on_said(Said::Dropped(&dropped))?;
+            answer.dropped.push(dropped);
+        }
+        let paths = |all: &[&Checked]| all.iter().map(|one| one.path.clone()).collect::<Vec<_>>();
+        let (held, refused) = (paths(&held), paths(&refused));
+        let removed = refused.iter().map(|path| pointer(path)).collect();
+        let validator = schema.validator()?;
+        let left =
+            prune::prune(written, (&held, &refused), schema, &|value| validator.accepts(value));
+        // A path is another one where items before it are gone.
+        let mut members = left.as_ref().map(check).unwrap_or_default();
+        members.retain(|one| !one.is_name);
+        let sentences: Vec<AnswerSentence> = members.iter().filter_map(sentence).collect();
+        let Some(value) = left.filter(|_| !sentences.is_empty()) else {
+            answer.abstain_reason = Some(AbstainReason::Unsupported);
+            answer.data = Some(Data { value: Value::Null, members: Vec::new(), removed });
+            return Ok(());
+        };
+        for sentence in &sentences {
+            on_said(Said::Sentence(sentence))?;
+        }
+        answer.status = AnswerStatus::Answered;
+        answer.answer = joined(&sentences);
+        answer.sentences = sentences;
+        let members = members.iter().filter_map(member).collect();
+        answer.data = Some(Data { value, members, removed });
+        Ok(())
+    }
+}
+
+/// What the LLM wrote, if it came to its end.
+fn read(text: &str, finish: Finish, max_tokens: usize) -> Result<Value> {
+    if finish != Finish::Stop {
+        return Err(Error::new(
+            ErrorKind::TooLong,
+            format!("the JSON was not at its end after {max_tokens} tokens"),
+        )
+        .hint("allow more (--max-tokens), or have the schema ask for less: \"maxLength\", \"maxItems\""));
+    }
+    serde_json::from_str(text).map_err(|error| {
+        Error::new(ErrorKind::Bug, "what the LLM wrote by a schema is not JSON").caused_by(error)
+    })
+}
+
+/// The values of a document that say something which the schema does not say already, checked, in
+/// order.
+fn checked(
+    document: &Value,
+    schema: &Schema,
+    checker: &Checker<'_>,
+    question: &str,
+) -> Vec<Checked> {
+    let mut found = Vec::new();
+    let mut path = Vec::new();
+    visit(document, &mut path, &mut |path, value| {
+        let mut check = |text: String, is_name: bool, of: &[Step]| {
+            let names = of.iter().filter_map(|step| match step {
+                Step::Member(name) => Some(name.as_str()),
+                Step::Item(_) => None,
+            });
+            let subject = Subject::new(question, &names.collect::<Vec<_>>());
+            let support = checker.check_value(&text, &subject);
+            found.push(Checked { path: path.to_vec(), text, is_name, support });
+        };
+        if !schema.names(path)
+            && let Some((Step::Member(name), parent)) = path.split_last()
+        {
+            check(name.clone(), true, parent);
+        }
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => figure(number),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return,
+        };
+        if !schema.lists(path, value) {
+            check(text, false, path);
+        }
+    });
+    found
+}
+
+/// A number as texts write it, without an exponent.
+fn figure(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(value) if number.is_f64() => format!("{value}"),
+        _ => number.to_string(),
+    }
+}
+
+/// Goes through a value and all in it, outermost first.
+fn visit(value: &Value, path: &mut Vec<Step>, on_value: &mut dyn FnMut(&[Step], &Value)) {
+    on_value(path, value);
+    let mut within = |step: Step, value: &Value| {
+        path.push(step);
+        visit(value, path, on_value);
+        path.pop();
+    };
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, value)| within(Step::Member(name.clone()), value));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, value)| within(Step::Item(n), value));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A path as a JSON pointer.
+fn pointer(path: &[Step]) -> String {
+    let part = |step: &Step| match step {
+        Step::Member(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+        Step::Item(n) => format!("/{n}"),
+    };
+    path.iter().map(part).collect()
+}
+
+/// A value that holds as a line of the answer.
+fn sentence(one: &Checked) -> Option<AnswerSentence> {
+    let DataMember { pointer, citations, evidence } = member(one)?;
+    let text = match pointer.as_str() {
+        "" => format!("{ITEM}{}", one.text),
+        pointer => format!("{ITEM}{pointer}: {}", one.text),
+    };
+    Some(AnswerSentence { text, citations, evidence, signals: None })
+}
+
+fn member(one: &Checked) -> Option<DataMember> {
+    let evidence = one.evidence()?.to_vec();
+    let citations = evidence.iter().map(|place| place.n).collect();
+    Some(DataMember { pointer: pointer(&one.path), citations, evidence })
+}
+
+#[cfg(test)]
+mod tests;
