@@ -243,11 +243,14 @@ mod tests {
             )
         };
         let answer = text(prompts.answer().unwrap());
-        let others = [prompts.verdict().unwrap(), prompts.support("Two days.").unwrap()];
+        let filled = prompts.filled(r#"{"type":"string"}"#).unwrap();
+        let asked = filled.messages[1].content.rsplit("\n\n").next().unwrap().to_owned();
+        let others = [prompts.verdict().unwrap(), prompts.support("Two days.").unwrap(), filled];
         for other in others.map(text) {
             assert_eq!(other.split("\n\n").next(), answer.split("\n\n").next());
         }
         insta::assert_snapshot!(answer);
+        insta::assert_snapshot!("asked_for_json", asked);
     }
 
     #[test]
@@ -255,7 +258,14 @@ mod tests {
         let mut passage = passage(1, "the-text");
         passage.article.title = "the-title".into();
         passage.heading_path = vec!["the-heading".into()];
-        let prompt = Template::shipped().unwrap().over("why?", &[passage]).answer().unwrap();
+        let template = Template::shipped().unwrap();
+        let prompts = template.over("why?", &[passage]);
+        for prompt in [prompts.answer().unwrap(), prompts.filled("{}").unwrap()] {
+            is_fenced(&prompt);
+        }
+    }
+
+    fn is_fenced(prompt: &Prompt) {
         let user = &prompt.messages[1].content;
         let fence = &user[user.find('<').unwrap() + 1..user.find('>').unwrap()];
         let inside = user.split(&format!("<{fence}>\n")).nth(1).unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use jiff::civil::Date;
 
-use super::claim::{Figure, figures, is_negation, ordinals, terms, words};
+use super::claim::{Figure, figures, is_negation, negated_terms, ordinals, terms, words};
 use super::{
     Checker, Claim, Evidence, Finding, Missing, Prepared, PreparedSentence, Support, alone, cited,
     name_keys,
@@ -120,8 +120,15 @@ impl Prepared<'_> {
         let about = name_keys(&self.about);
         let of_article: HashSet<Figure> =
             figures(&self.about).into_iter().map(|(figure, _)| figure).collect();
+        let is_bare = content.terms.is_empty();
+        let has_figure = |figure: &Figure, window: &[PreparedSentence<'_>]| {
+            // A lone "one" seldom counts.
+            figure.stands_in(&of_article)
+                || figure.stands_in(&counted(window))
+                || !is_bare && is_one(figure) && window.iter().any(PreparedSentence::says_one)
+        };
         for (figure, shown) in &claim.figures {
-            if !self.has_figure(figure, &of_article, &self.sentences) {
+            if !has_figure(figure, &self.sentences) {
                 return Finding::Fails(0.0, Missing::Figure(shown.clone()));
             }
         }
@@ -133,12 +140,15 @@ impl Prepared<'_> {
                 window.iter().flat_map(|sentence| name_keys(sentence.text)).collect();
             let has_name = |name: &String| keys.contains(name) || about.contains(name);
             let mut all = claim.figures.iter();
-            all.all(|(figure, _)| self.has_figure(figure, &of_article, window))
+            all.all(|(figure, _)| has_figure(figure, window))
                 && claim.names.iter().all(has_name)
+                && (claim.negates || !denies(window, &content.terms))
         };
-        let is_bare = content.terms.is_empty();
         let terms = if is_bare { &subject.0 } else { &content.terms };
-        let Some((coverage, window)) = self.best(terms, is_meant) else {
+        // The sentence that has a figure, rather than those beside it that have more of the subject.
+        let single = self.best(terms, |window| window.len() == 1 && is_meant(window));
+        let single = single.filter(|(coverage, _)| is_bare && *coverage > 0.0);
+        let Some((coverage, window)) = single.or_else(|| self.best(terms, is_meant)) else {
             return Finding::Fails(0.0, Missing::Words);
         };
         let least = if is_bare { f32::MIN_POSITIVE } else { threshold.midpoint(1.0) };
@@ -148,7 +158,7 @@ impl Prepared<'_> {
             let missing = if is_bare { Missing::Subject } else { Missing::Words };
             return Finding::Fails(coverage, missing);
         }
-        if claim.negates && !self.denies && !window.iter().any(PreparedSentence::negates) {
+        if claim.negates && !self.denies && !window.iter().any(|part| part.denies(claim)) {
             return Finding::Fails(coverage, Missing::Negation);
         }
         let each: Vec<&PreparedSentence<'_>> = window.iter().collect();
@@ -159,25 +169,6 @@ impl Prepared<'_> {
             Some(alone::Doubt::Fails(missing)) => Finding::Fails(coverage, missing),
             Some(alone::Doubt::Unsure) => Finding::Fails(coverage, Missing::Words),
         }
-    }
-
-    /// Whether sentences have a figure, or the article's title, headings or date do.
-    fn has_figure(
-        &self,
-        figure: &Figure,
-        of_article: &HashSet<Figure>,
-        window: &[PreparedSentence<'_>],
-    ) -> bool {
-        let mut have = of_article.clone();
-        for sentence in window {
-            have.extend(figures(sentence.text).into_iter().map(|(figure, _)| figure));
-            have.extend(ordinals(sentence.text));
-        }
-        let is_one = || figures("1").iter().any(|(one, _)| one == figure);
-        let says_one = |sentence: &PreparedSentence<'_>| {
-            words(sentence.text).any(|word| word.eq_ignore_ascii_case("one"))
-        };
-        figure.stands_in(&have) || is_one() && window.iter().any(says_one)
     }
 
     /// Where a text without content words stands word for word.
@@ -200,5 +191,109 @@ impl Prepared<'_> {
         let start = window.first().map_or(0, |sentence| sentence.range.start);
         let end = window.last().map_or(0, |sentence| sentence.range.end);
         Evidence { n: self.n, range: self.offset + start..self.offset + end, coverage }
+    }
+}
+
+impl PreparedSentence<'_> {
+    fn says_one(&self) -> bool {
+        words(self.text).any(|word| word.eq_ignore_ascii_case("one"))
+    }
+}
+
+fn is_one(figure: &Figure) -> bool {
+    figures("1").iter().any(|(one, _)| one == figure)
+}
+
+/// The figures in some sentences.
+fn counted(window: &[PreparedSentence<'_>]) -> HashSet<Figure> {
+    let each = window.iter().flat_map(|sentence| {
+        let written = figures(sentence.text).into_iter().map(|(figure, _)| figure);
+        written.chain(ordinals(sentence.text))
+    });
+    each.collect()
+}
+
+/// Whether all of some words are denied in some sentences.
+fn denies(window: &[PreparedSentence<'_>], terms: &HashSet<u32>) -> bool {
+    let is_denied =
+        |sentence: &PreparedSentence<'_>| terms.is_subset(&negated_terms(sentence.text));
+    !terms.is_empty() && window.iter().any(is_denied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::cite::SupportOptions;
+    use crate::retrieve::{Passage, samples};
+
+    const TEXT: &str = "The glue needs ten hours on oak at eighteen degrees. She has one mast. \
+        Ida Holm drew the boat in 1987, and it was launched on 3 June 1991. It cost $2,600. \
+        The keel is not of pine. About 1.5 million nails were made of copper, not of iron. \
+        The rig was moved forward. Since then it is never painted.";
+
+    fn supported(value: &str, asked: &str) -> Option<String> {
+        let passage = Passage { range: 5..5 + TEXT.len(), ..samples::passage(3, TEXT) };
+        let passages = [passage];
+        let checker = Checker::alone(&passages, SupportOptions::default());
+        match checker.check_value(value, &Subject::new(asked, &["launchDay", "cost_in_dollars"])) {
+            Support::Supported { evidence } => {
+                let place = &evidence[0];
+                assert_eq!(place.n, 3);
+                Some(TEXT[place.range.start - 5..place.range.end - 5].trim().to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn values_stand_in_one_place_in_another_form_too() {
+        let at =
+            |value: &str| supported(value, "How long does the glue of the boat need?").unwrap();
+        assert_eq!(at("Ten hours"), "The glue needs ten hours on oak at eighteen degrees.");
+        assert_eq!(at("10 hours"), at("ten hours"));
+        assert_eq!(at("10"), at("ten hours"));
+        assert_eq!(at("2600"), "It cost $2,600.");
+        assert_eq!(at("1500000 nails"), at("1.5 million nails"));
+        assert!(at("1991-06-03").contains("launched on 3 June 1991"));
+        assert_eq!(at("1991-06-03T00:00:00Z"), at("3 June 1991"));
+        assert_eq!(at("IDA HOLM"), at("Ida Holm"));
+        assert_eq!(at("one mast"), "She has one mast.");
+        assert_eq!(at("never painted"), "Since then it is never painted.");
+        assert_eq!(at("she"), "She has one mast.");
+        // The article's own day.
+        let mut passage = samples::passage(1, TEXT);
+        passage.article.published = "2025-03-04T05:06:07Z".parse().ok();
+        let passages = [passage];
+        let checker = Checker::alone(&passages, SupportOptions::default());
+        let day = |value: &str| checker.check_value(value, &Subject::new("when?", &[]));
+        assert!(matches!(day("2025-03-04"), Support::Supported { .. }));
+        assert!(matches!(day("2025-03-05"), Support::Unsupported { .. }));
+    }
+
+    #[test]
+    fn what_no_place_says_is_no_value() {
+        let asked = "How long does the glue of the boat need?";
+        for invented in [
+            "eleven hours",
+            "11",
+            "10 days",
+            "1991-06-04",
+            "1987 nails",
+            "Olof Holm",
+            "Ida Berg",
+            "pine",
+            "iron",
+            "mahogany",
+            "never moved",
+            "$10",
+            "none",
+            "?",
+            "",
+        ] {
+            assert_eq!(supported(invented, asked), None, "{invented}");
+        }
+        // A figure where nothing asked for is spoken of.
+        assert_eq!(supported("1500000", "How long does the glue need?"), None);
+        assert!(supported("1500000", "How many nails are there?").is_some());
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::asked::Asked;
-use super::cite::{Checker, Evidence, Missing, Subject, Support};
+use super::cite::{Checker, Evidence, Missing, Subject, Support, SupportOptions};
 use super::prompt::Prompts;
 use super::reader::ITEM;
 use super::{
@@ -20,6 +20,7 @@ use crate::base::Cancel;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::infer::schema::{Schema, Step};
 use crate::infer::{Finish, Generator, Sampling};
+use crate::retrieve::Passage;
 
 /// The JSON of an answer, and where it is from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +65,22 @@ impl Checked {
             _ => None,
         }
     }
+
+    fn dropped(&self) -> DroppedSentence {
+        let missing = match &self.support {
+            Support::Unsupported { missing } => missing.clone(),
+            _ => Missing::Words,
+        };
+        let text = format!("{}: {}", pointer(&self.path), self.text);
+        DroppedSentence { text, why: DropReason::Unsupported(missing) }
+    }
+
+    /// The value that holds; a name is part of its pointer.
+    fn member(&self) -> Option<DataMember> {
+        let evidence = self.evidence().filter(|_| !self.is_name)?.to_vec();
+        let citations = evidence.iter().map(|place| place.n).collect();
+        Some(DataMember { pointer: pointer(&self.path), citations, evidence })
+    }
 }
 
 impl Asked<'_> {
@@ -94,46 +111,63 @@ impl Asked<'_> {
         cancel.check()?;
         answer.note(&generation, first_token_ms);
         let written = read(&generation.text, generation.finish, sampling.max_tokens)?;
-        let checker = Checker::alone(&answer.passages, self.options.support);
-        let check = |value: &Value| checked(value, schema, &checker, self.question);
-        let first = check(&written);
-        let (held, refused): (Vec<&Checked>, Vec<&Checked>) =
-            first.iter().partition(|one| one.evidence().is_some());
-        for one in &refused {
-            let missing = match &one.support {
-                Support::Unsupported { missing } => missing.clone(),
-                _ => Missing::Words,
-            };
-            let text = format!("{}: {}", pointer(&one.path), one.text);
-            let dropped = DroppedSentence { text, why: DropReason::Unsupported(missing) };
-            on_said(Said::Dropped(&dropped))?;
-            answer.dropped.push(dropped);
+        let settled =
+            settle(written, schema, self.question, &answer.passages, self.options.support)?;
+        for dropped in &settled.dropped {
+            on_said(Said::Dropped(dropped))?;
         }
-        let paths = |all: &[&Checked]| all.iter().map(|one| one.path.clone()).collect::<Vec<_>>();
-        let (held, refused) = (paths(&held), paths(&refused));
-        let removed = refused.iter().map(|path| pointer(path)).collect();
-        let validator = schema.validator()?;
-        let left =
-            prune::prune(written, (&held, &refused), schema, &|value| validator.accepts(value));
-        // A path is another one where items before it are gone.
-        let mut members = left.as_ref().map(check).unwrap_or_default();
-        members.retain(|one| !one.is_name);
-        let sentences: Vec<AnswerSentence> = members.iter().filter_map(sentence).collect();
-        let Some(value) = left.filter(|_| !sentences.is_empty()) else {
-            answer.abstain_reason = Some(AbstainReason::Unsupported);
-            answer.data = Some(Data { value: Value::Null, members: Vec::new(), removed });
-            return Ok(());
-        };
-        for sentence in &sentences {
+        for sentence in &settled.sentences {
             on_said(Said::Sentence(sentence))?;
         }
-        answer.status = AnswerStatus::Answered;
-        answer.answer = joined(&sentences);
-        answer.sentences = sentences;
-        let members = members.iter().filter_map(member).collect();
-        answer.data = Some(Data { value, members, removed });
+        if settled.sentences.is_empty() {
+            answer.abstain_reason = Some(AbstainReason::Unsupported);
+        } else {
+            answer.status = AnswerStatus::Answered;
+            answer.answer = joined(&settled.sentences);
+        }
+        answer.sentences = settled.sentences;
+        answer.dropped = settled.dropped;
+        answer.data = Some(settled.data);
         Ok(())
     }
+}
+
+/// What is left of what the LLM wrote.
+struct Settled {
+    data: Data,
+    /// The values in it; none if the articles don't say.
+    sentences: Vec<AnswerSentence>,
+    dropped: Vec<DroppedSentence>,
+}
+
+/// Takes out of a document that follows a schema what passages don't support.
+fn settle(
+    written: Value,
+    schema: &Schema,
+    question: &str,
+    passages: &[Passage],
+    options: SupportOptions,
+) -> Result<Settled> {
+    let checker = Checker::alone(passages, options);
+    let check = |value: &Value| checked(value, schema, &checker, question);
+    let first = check(&written);
+    let (held, refused): (Vec<&Checked>, Vec<&Checked>) =
+        first.iter().partition(|one| one.evidence().is_some());
+    let dropped = refused.iter().map(|one| one.dropped()).collect();
+    let paths = |all: &[&Checked]| all.iter().map(|one| one.path.clone()).collect::<Vec<_>>();
+    let (held, refused) = (paths(&held), paths(&refused));
+    let removed = refused.iter().map(|path| pointer(path)).collect();
+    let validator = schema.validator()?;
+    let left = prune::prune(written, (&held, &refused), schema, &|value| validator.accepts(value));
+    // A path is another one where items before it are gone.
+    let members: Vec<DataMember> =
+        left.as_ref().map(check).unwrap_or_default().iter().filter_map(Checked::member).collect();
+    let (value, members) = match left {
+        Some(value) if !members.is_empty() => (value, members),
+        _ => (Value::Null, Vec::new()),
+    };
+    let sentences = members.iter().map(|member| sentence(member, &value)).collect();
+    Ok(Settled { data: Data { value, members, removed }, sentences, dropped })
 }
 
 /// What the LLM wrote, if it came to its end.
@@ -224,19 +258,14 @@ fn pointer(path: &[Step]) -> String {
 }
 
 /// A value that holds as a line of the answer.
-fn sentence(one: &Checked) -> Option<AnswerSentence> {
-    let DataMember { pointer, citations, evidence } = member(one)?;
-    let text = match pointer.as_str() {
-        "" => format!("{ITEM}{}", one.text),
-        pointer => format!("{ITEM}{pointer}: {}", one.text),
+fn sentence(member: &DataMember, document: &Value) -> AnswerSentence {
+    let DataMember { pointer, citations, evidence } = member.clone();
+    let value = match document.pointer(&pointer) {
+        Some(Value::String(text)) => text.clone(),
+        value => value.map(Value::to_string).unwrap_or_default(),
     };
-    Some(AnswerSentence { text, citations, evidence, signals: None })
-}
-
-fn member(one: &Checked) -> Option<DataMember> {
-    let evidence = one.evidence()?.to_vec();
-    let citations = evidence.iter().map(|place| place.n).collect();
-    Some(DataMember { pointer: pointer(&one.path), citations, evidence })
+    let name = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
+    AnswerSentence { text: format!("{ITEM}{name}{value}"), citations, evidence, signals: None }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A local LLM in a GGUF file: prompt → text, as it comes.
 
 mod constraint;
+#[cfg(test)]
+mod constraint_tests;
 mod context;
 mod decode;
 #[cfg(test)]

@@ -86,9 +86,10 @@ impl Schema {
         };
         // How it is followed is not the schema's to say.
         members.remove(OPTIONS);
+        let bounded = bounded(&whole);
         let schema = Schema { closed: Arc::new(closed(&whole)), whole: Arc::new(whole) };
-        let tried = Validator::new(&schema.whole).and_then(|_| Validator::new(&schema.closed));
-        tried.map_err(|why| {
+        let tried = bounded.and_then(|()| Validator::new(&schema.whole));
+        tried.and_then(|_| Validator::new(&schema.closed)).map_err(|why| {
             Error::new(ErrorKind::Usage, format!("{name} can't be followed: {why}"))
                 .hint("leave that out of the schema, or say it in another way")
         })?;
@@ -172,9 +173,13 @@ impl Validator {
                 Matcher::new(factory.create_parser(grammar(schema, &JsonCompileOptions::default())))
             })
             .map_err(|error| in_words(&error.to_string()))?;
-        match start.get_error() {
-            Some(error) => Err(in_words(&error)),
-            None => Ok(Validator { start }),
+        if let Some(error) = start.get_error() {
+            return Err(in_words(&error));
+        }
+        // Schemas that only refer to each other have no beginning.
+        match start.clone().compute_mask() {
+            Ok(_) => Ok(Validator { start }),
+            Err(_) => Err("no JSON can follow it".to_owned()),
         }
     }
 
@@ -202,9 +207,78 @@ fn in_words(error: &str) -> String {
         return format!("no JSON can follow it: {why}");
     }
     if line.starts_with("oneOf constraints") {
-        return "more than one choice of a \"oneOf\" may hold at once; \"anyOf\" allows that".to_owned();
+        return "more than one choice of a \"oneOf\" may hold at once; \"anyOf\" allows that"
+            .to_owned();
     }
-    line.to_owned()
+    if let Some(what) = line.strip_prefix("panic: ") {
+        return format!("llguidance fails on it ({})", shortened(what));
+    }
+    shortened(line)
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 120;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Patterns in a schema at the most: where several are about one place, following them takes a time
+/// that grows with each many times over.
+const MAX_PATTERNS: usize = 16;
+
+/// Significant digits of a `multipleOf` at the most, for the same reason.
+const MAX_DIGITS: usize = 4;
+
+/// Members that a schema names at the most.
+const MAX_MEMBERS: usize = 256;
+
+/// What in a schema takes without bounds to follow, if something does.
+fn bounded(schema: &Value) -> std::result::Result<(), String> {
+    let mut counts = Counts::default();
+    counts.add(schema);
+    let Counts { patterns, members, digits } = counts;
+    for (count, most, what) in
+        [(patterns, MAX_PATTERNS, "patterns"), (members, MAX_MEMBERS, "members")]
+    {
+        if count > most {
+            return Err(format!("it has more than {most} {what}"));
+        }
+    }
+    if digits > MAX_DIGITS {
+        return Err(format!("a \"multipleOf\" has more than {MAX_DIGITS} digits"));
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Counts {
+    patterns: usize,
+    members: usize,
+    /// The most of a `multipleOf`.
+    digits: usize,
+}
+
+impl Counts {
+    fn add(&mut self, value: &Value) {
+        match value {
+            Value::Object(members) => {
+                let count =
+                    |key: &str| members.get(key).and_then(Value::as_object).map_or(0, Map::len);
+                self.members += count("properties");
+                self.patterns += count("patternProperties");
+                self.patterns += usize::from(members.get("pattern").is_some_and(Value::is_string));
+                if let Some(multiple) = members.get("multipleOf").and_then(Value::as_f64) {
+                    let digits = multiple.to_string().replace('.', "");
+                    self.digits = self.digits.max(digits.trim_matches('0').len());
+                }
+                members.values().for_each(|value| self.add(value));
+            }
+            Value::Array(items) => items.iter().for_each(|value| self.add(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
 }
 
 /// Keywords that join schemas about one place.
