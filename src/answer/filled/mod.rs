@@ -52,8 +52,6 @@ struct Checked {
     path: Vec<Step>,
     /// As it is shown.
     text: String,
-    /// Whether it is the name of the member there.
-    is_name: bool,
     support: Support,
 }
 
@@ -75,9 +73,8 @@ impl Checked {
         DroppedSentence { text, why: DropReason::Unsupported(missing) }
     }
 
-    /// The value that holds; a name is part of its pointer.
     fn member(&self) -> Option<DataMember> {
-        let evidence = self.evidence().filter(|_| !self.is_name)?.to_vec();
+        let evidence = self.evidence()?.to_vec();
         let citations = evidence.iter().map(|place| place.n).collect();
         Some(DataMember { pointer: pointer(&self.path), citations, evidence })
     }
@@ -160,8 +157,15 @@ fn settle(
     let validator = schema.validator()?;
     let left = prune::prune(written, (&held, &refused), schema, &|value| validator.accepts(value));
     // A path is another one where items before it are gone.
-    let members: Vec<DataMember> =
-        left.as_ref().map(check).unwrap_or_default().iter().filter_map(Checked::member).collect();
+    let mut last = left.as_ref().map(check).unwrap_or_default();
+    // The value stands for its name, if it was checked, too.
+    last.dedup_by(|value, name| {
+        name.path == value.path && {
+            std::mem::swap(value, name);
+            true
+        }
+    });
+    let members: Vec<DataMember> = last.iter().filter_map(Checked::member).collect();
     let (value, members) = match left {
         Some(value) if !members.is_empty() => (value, members),
         _ => (Value::Null, Vec::new()),
@@ -195,19 +199,19 @@ fn checked(
     let mut found = Vec::new();
     let mut path = Vec::new();
     visit(document, &mut path, &mut |path, value| {
-        let mut check = |text: String, is_name: bool, of: &[Step]| {
+        let mut check = |text: String, of: &[Step]| {
             let names = of.iter().filter_map(|step| match step {
                 Step::Member(name) => Some(name.as_str()),
                 Step::Item(_) => None,
             });
             let subject = Subject::new(question, &names.collect::<Vec<_>>());
             let support = checker.check_value(&text, &subject);
-            found.push(Checked { path: path.to_vec(), text, is_name, support });
+            found.push(Checked { path: path.to_vec(), text, support });
         };
         if !schema.names(path)
             && let Some((Step::Member(name), parent)) = path.split_last()
         {
-            check(name.clone(), true, parent);
+            check(name.clone(), parent);
         }
         let text = match value {
             Value::String(text) => text.clone(),
@@ -215,7 +219,7 @@ fn checked(
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return,
         };
         if !schema.lists(path, value) {
-            check(text, false, path);
+            check(text, path);
         }
     });
     found

@@ -104,6 +104,11 @@ fn names_that_the_llm_chose_are_checked_and_places_in_a_row_keep_theirs() {
     assert_eq!(open.data.value, json!({"oak": 10, "larch": 6}));
     assert_eq!(pointers(&open.data), ["/oak", "/larch"]);
     assert!(open.data.removed.contains(&"/a~1b~0c".to_owned()), "{:?}", open.data.removed);
+    // A name may be all that there is to check.
+    let flags = json!({"type": "object", "additionalProperties": {"type": "boolean"}});
+    let flags = settled(flags, json!({"oak": true, "teak": true}));
+    assert_eq!(flags.data.value, json!({"oak": true}));
+    assert_eq!(flags.sentences[0].text, "- /oak: true");
     let pair = |first: Value| json!({"type": "array", "prefixItems": [first, {"type": "string"}], "items": {"type": "string"}});
     let row = settled(pair(json!({"type": ["string", "null"]})), json!(["teak", "oak"]));
     assert_eq!(row.data.value, json!([null, "oak"]));

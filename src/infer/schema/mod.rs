@@ -206,6 +206,11 @@ fn in_words(error: &str) -> String {
     if let Some(why) = line.strip_prefix("Unsatisfiable schema: ") {
         return format!("no JSON can follow it: {why}");
     }
+    if line.starts_with("Only absolute $ref")
+        && let Some((_, named)) = line.split_once("; ref ")
+    {
+        return format!("it refers to {named}, and only what is in it (\"#/…\") is looked up");
+    }
     if line.starts_with("oneOf constraints") {
         return "more than one choice of a \"oneOf\" may hold at once; \"anyOf\" allows that"
             .to_owned();
