@@ -108,7 +108,7 @@ fn generate(
     max_tokens: usize,
     temperature: f64,
 ) -> (usize, f64, f64) {
-    let sampling = Sampling { max_tokens, temperature, seed: 1, stop: vec![] };
+    let sampling = Sampling { max_tokens, temperature, seed: 1, stop: vec![], schema: None };
     let start = Instant::now();
     let mut first = None;
     let made = llm

@@ -15,7 +15,8 @@ use crate::answer::cite::{self, Evidence, Sentences};
 use crate::base::error::Result;
 use crate::base::{Cancel, Document, DocumentId};
 use crate::infer::details::DetailKind;
-use crate::infer::{Embedder, Finish, Generator, Prompt, Purpose, Sampling};
+use crate::infer::schema::Schema;
+use crate::infer::{Embedder, Finish, Generated, Generator, Prompt, Purpose, Sampling};
 use crate::retrieve::{self, Look, Passage, Retrieved};
 
 /// What the LLM replies to a question that it is to say yes or no to.
@@ -37,6 +38,8 @@ pub struct Asked<'a> {
     pub template: &'a Template,
     /// How it is answered.
     pub options: &'a AnswerOptions,
+    /// What the answer is JSON of; `None` for sentences.
+    pub schema: Option<&'a Schema>,
     /// Whether a larger LLM is asked where this one gives no answer: quotes are for that one to fall
     /// back to.
     pub escalates: bool,
@@ -60,7 +63,7 @@ pub struct Prepared {
 }
 
 impl Asked<'_> {
-    fn elapsed(&self) -> u64 {
+    pub(super) fn elapsed(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -101,6 +104,7 @@ impl Asked<'_> {
             standalone: None,
             quoted: false,
             filters: String::new(),
+            data: None,
             confidence: signals.probability(),
             signals,
             usage: Usage { hits_left_out: left_out, ..Usage::default() },
@@ -152,6 +156,8 @@ impl Asked<'_> {
         cancel.check()?;
         if answer.confidence < self.options.caution.least() {
             answer.abstain_reason = Some(AbstainReason::LowConfidence);
+        } else if let Some(schema) = self.schema {
+            self.fill(schema, &mut answer, &prompts, (generator, cancel), on_said)?;
         } else {
             self.write(&mut answer, &prompts, generator, cancel, on_said)?;
         }
@@ -187,6 +193,7 @@ impl Asked<'_> {
             temperature: options.temperature,
             seed: options.seed,
             stop: vec![],
+            schema: None,
         };
         let mut reader = Reader::new(&answer.passages, self.question, options);
         let mut cutter = Sentences::default();
@@ -233,14 +240,7 @@ impl Asked<'_> {
         let mut ask = |sentence: &str| log_odds(generator, &prompts.support(sentence)?, cancel);
         let Reading { sentences, dropped, places } = reader.end(&mut ask, on_said)?;
         let quotes = quotes_from(self.question, &places, &answer.passages, &answer.quotes);
-        answer.usage.prompt_tokens = generation.prompt_tokens;
-        answer.usage.completion_tokens = generation.completion_tokens;
-        answer.usage.drafted_tokens = generation.drafted;
-        answer.usage.accepted_tokens = generation.accepted;
-        answer.finish = Some(generation.finish);
-        answer.timings.first_token_ms = first_token_ms;
-        let tokens = generation.completion_tokens.max(1) as f64;
-        answer.signals.written = Some((generation.log_probability / tokens) as f32);
+        answer.note(&generation, first_token_ms);
         let declined = dropped.iter().any(|sentence| sentence.why == DropReason::Declines);
         answer.dropped = dropped;
         if !sentences.is_empty() {
@@ -273,6 +273,18 @@ fn log_odds(generator: &mut dyn Generator, prompt: &Prompt, cancel: &Cancel) -> 
 }
 
 impl Answer {
+    /// Notes what a generation took, and how likely it was.
+    pub(super) fn note(&mut self, generation: &Generated, first_token_ms: u64) {
+        self.usage.prompt_tokens = generation.prompt_tokens;
+        self.usage.completion_tokens = generation.completion_tokens;
+        self.usage.drafted_tokens = generation.drafted;
+        self.usage.accepted_tokens = generation.accepted;
+        self.finish = Some(generation.finish);
+        self.timings.first_token_ms = first_token_ms;
+        let tokens = generation.completion_tokens.max(1) as f64;
+        self.signals.written = Some((generation.log_probability / tokens) as f32);
+    }
+
     /// Makes quotes the answer.
     fn quote(&mut self, quotes: &[Quote]) {
         self.sentences = quotes

@@ -5,6 +5,7 @@ mod asked;
 pub mod cite;
 pub mod claims;
 pub mod conversation;
+mod filled;
 pub mod prompt;
 mod quote;
 mod reader;
@@ -21,6 +22,7 @@ use cite::{Evidence, SupportOptions};
 use reader::ITEM;
 
 pub use asked::{Asked, Prepared};
+pub use filled::{Data, DataMember};
 pub use quote::Quote;
 pub use signals::{FEATURES, SENTENCE_FEATURES, SentenceSignals, Signals};
 
@@ -264,6 +266,9 @@ pub struct Answer {
     /// Of a question about the articles themselves, which were looked at: dates, sources, authors;
     /// empty for all, and of any other question.
     pub filters: String,
+    /// The answer as JSON, if a schema was given; its sentences are the values in it.
+    #[serde(default)]
+    pub data: Option<Data>,
     /// How likely it is that the articles answer, 0 to 1.
     pub confidence: f32,
     /// What that rests on.
@@ -369,6 +374,7 @@ pub fn listed(
         standalone: None,
         quoted: false,
         filters,
+        data: None,
         confidence: 1.0,
         signals: Signals::default(),
         usage: Usage::default(),

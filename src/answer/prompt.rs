@@ -12,6 +12,9 @@ use crate::retrieve::Passage;
 /// The template that wellread ships.
 pub const ANSWER: &str = include_str!("../../prompts/answer.jinja");
 
+/// What the LLM is asked where it is to write JSON, behind the passages of a [`Template`].
+const SCHEMA: &str = include_str!("../../prompts/schema.jinja");
+
 /// Stands where sentences of a passage are left out.
 const GAP: &str = " … ";
 
@@ -167,6 +170,21 @@ impl Prompts<'_> {
         let variables = context! { sentence => collapse(sentence), ..self.variables.clone() };
         self.template.prompt(&["passages", "support"], None, &variables)
     }
+
+    /// What answers the question as JSON of a schema.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the template fails.
+    pub fn filled(&self, schema: &str) -> Result<Prompt> {
+        let mut prompt = self.template.prompt(&["passages"], None, &self.variables)?;
+        let variables = context! { schema, ..self.variables.clone() };
+        let asked = Template::parse("schema.jinja", SCHEMA)?.block("schema", &variables)?;
+        if let Some(user) = prompt.messages.last_mut() {
+            user.content.push_str("\n\n");
+            user.content.push_str(&asked);
+        }
+        Ok(prompt)
+    }
 }
 
 /// Everything of a passage that its article's writer has a say in.
@@ -225,11 +243,14 @@ mod tests {
             )
         };
         let answer = text(prompts.answer().unwrap());
-        let others = [prompts.verdict().unwrap(), prompts.support("Two days.").unwrap()];
+        let filled = prompts.filled(r#"{"type":"string"}"#).unwrap();
+        let asked = filled.messages[1].content.rsplit("\n\n").next().unwrap().to_owned();
+        let others = [prompts.verdict().unwrap(), prompts.support("Two days.").unwrap(), filled];
         for other in others.map(text) {
             assert_eq!(other.split("\n\n").next(), answer.split("\n\n").next());
         }
         insta::assert_snapshot!(answer);
+        insta::assert_snapshot!("asked_for_json", asked);
     }
 
     #[test]
@@ -237,7 +258,14 @@ mod tests {
         let mut passage = passage(1, "the-text");
         passage.article.title = "the-title".into();
         passage.heading_path = vec!["the-heading".into()];
-        let prompt = Template::shipped().unwrap().over("why?", &[passage]).answer().unwrap();
+        let template = Template::shipped().unwrap();
+        let prompts = template.over("why?", &[passage]);
+        for prompt in [prompts.answer().unwrap(), prompts.filled("{}").unwrap()] {
+            is_fenced(&prompt);
+        }
+    }
+
+    fn is_fenced(prompt: &Prompt) {
         let user = &prompt.messages[1].content;
         let fence = &user[user.find('<').unwrap() + 1..user.find('>').unwrap()];
         let inside = user.split(&format!("<{fence}>\n")).nth(1).unwrap();

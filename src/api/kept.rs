@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{AnswerShape, json};
 use crate::answer::{
-    AbstainReason, Answer, AnswerSentence, AnswerStatus, DroppedSentence, Quote, Signals, Timings,
-    Usage,
+    AbstainReason, Answer, AnswerSentence, AnswerStatus, Data, DroppedSentence, Quote, Signals,
+    Timings, Usage,
 };
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{ArticleId, ArticleMeta, DocumentId, SourceId};
@@ -89,6 +89,8 @@ struct Kept {
     quoted: bool,
     #[serde(default)]
     filters: String,
+    #[serde(default)]
+    data: Option<Data>,
     confidence: f32,
     #[serde(default)]
     signals: Signals,
@@ -143,6 +145,7 @@ pub fn again(kept: &KeptAnswer) -> Result<Answer> {
         standalone: read.standalone.or_else(|| kept.standalone.clone()),
         quoted: read.quoted,
         filters: read.filters,
+        data: read.data,
         confidence: read.confidence,
         signals: read.signals,
         usage: read.usage,

@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::answer::{
-    AbstainReason, Answer, AnswerSentence, AnswerStatus, DroppedSentence, Quote, Signals, Timings,
-    Usage,
+    AbstainReason, Answer, AnswerSentence, AnswerStatus, Data, DroppedSentence, Quote, Signals,
+    Timings, Usage,
 };
 use crate::base::{ArticleId, ChunkId, DocumentId, Scores};
 use crate::infer::Finish;
@@ -152,6 +152,8 @@ pub struct AnswerShape<'a> {
     pub quoted: bool,
     /// Of a question about the articles themselves, which were looked at.
     pub filters: &'a str,
+    /// The answer as JSON; null if no schema was given.
+    pub data: Option<&'a Data>,
     /// How likely it is that the articles answer, 0 to 1.
     pub confidence: f32,
     /// What that rests on.
@@ -232,6 +234,7 @@ impl<'a> AnswerShape<'a> {
             quotes: &answer.quotes,
             quoted: answer.quoted,
             filters: &answer.filters,
+            data: answer.data.as_ref(),
             confidence: answer.confidence,
             signals: answer.signals,
             usage: answer.usage,

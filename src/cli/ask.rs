@@ -6,11 +6,13 @@ use super::Outcome;
 use super::app::{App, as_text, checked, given, piped};
 use super::args::{Ask, Format, Search};
 use super::chat::{Session, answer_lines};
+use super::ui::Pen;
 use super::{markdown, server, text};
-use crate::answer::{self, AnswerSentence, AnswerStatus, Said};
+use crate::answer::{self, Answer, AnswerSentence, AnswerStatus, Said};
 use crate::api::{self, AnswerShape, SearchShape};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::engine::Question;
+use crate::infer::schema::Schema;
 use crate::retrieve::{MAX_QUESTION_BYTES, check_question};
 use crate::serve::local;
 
@@ -31,20 +33,18 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
         args.question.clone()
     };
     let asked = check_question(&asked)?;
-    let (filter, sources) = checked(app, &args.filter)?;
-    let question = Question { text: asked, filter: &filter, sources: &sources };
     let format = match (app.json, args.format) {
-        (true, Format::Markdown) => {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "--json and --format markdown exclude each other",
-            )
-            .hint("leave one of them out"));
+        (true, Format::Markdown) => return Err(excludes_markdown("--json")),
+        (false, Format::Markdown) if args.schema.is_some() => {
+            return Err(excludes_markdown("--schema"));
         }
         (true, _) => Format::Json,
         (false, format) => format,
     };
-    let streams = format == Format::Text;
+    let schema = args.schema.as_deref().map(Schema::open).transpose()?;
+    let (filter, sources) = checked(app, &args.filter)?;
+    let question = Question { text: asked, filter: &filter, sources: &sources };
+    let streams = format == Format::Text && schema.is_none();
     let mut before: Option<AnswerSentence> = None;
     let mut show = |sentence: &AnswerSentence| {
         if !streams {
@@ -73,7 +73,7 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
             }
             Said::Standalone(_) | Said::Dropped(_) => Ok(()),
         };
-        let handed = server::handed(app, &question, 0, args.quotes)?;
+        let handed = server::handed(app, &question, 0, args.quotes, schema.as_ref())?;
         let there = match handed.filter(|_| !args.no_server) {
             Some(handed) => {
                 let answered = local::ask(&kb.places().data, &handed, watch, &mut on_said)?;
@@ -81,10 +81,11 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
             }
             None => None,
         };
-        match there {
-            Some(answer) => Ok(answer),
-            None if args.quotes => kb.quote(&question, watch),
-            None => kb.ask(&question, watch, &mut on_said),
+        match (there, &schema) {
+            (Some(answer), _) => Ok(answer),
+            (None, Some(schema)) => kb.fill(&question, schema, watch, &mut on_said),
+            (None, None) if args.quotes => kb.quote(&question, watch),
+            (None, None) => kb.ask(&question, watch, &mut on_said),
         }
     });
     if let Ok(answer) = &outcome
@@ -104,6 +105,8 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
     if format == Format::Json {
         let model = &app.kb()?.config().models.generator;
         app.ui.json(&AnswerShape { id, ..AnswerShape::new(asked, model, &answer) })?;
+    } else if schema.is_some() {
+        show_data(app, &answer, args.explain)?;
     } else if format == Format::Markdown {
         app.ui.result(&app.ui.pen.safe(&markdown::answer(&answer)))?;
     } else {
@@ -129,6 +132,25 @@ pub(super) fn ask(app: &App<'_>, args: &Ask) -> Result<Outcome> {
     })
 }
 
+fn excludes_markdown(flag: &str) -> Error {
+    let message = format!("{flag} and --format markdown exclude each other");
+    Error::new(ErrorKind::Usage, message).hint("leave one of them out")
+}
+
+/// Shows the answer to a question with a schema: its JSON alone on stdout, which a program reads.
+fn show_data(app: &App<'_>, answer: &Answer, explains: bool) -> Result<()> {
+    if let (AnswerStatus::Answered, Some(data)) = (answer.status, &answer.data) {
+        app.ui.json(&data.value)?;
+    }
+    let pen = Pen { color: false, escape: false };
+    let mut rest = text::data(pen, answer);
+    if explains {
+        rest.push_str(&text::explanation(pen, answer));
+    }
+    rest.lines().for_each(|line| app.ui.announce(line));
+    Ok(())
+}
+
 pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
     let asked = given(&args.query, "question", MAX_QUESTION_BYTES)?;
     let asked = check_question(&asked)?;
@@ -143,7 +165,7 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
     let question = Question { text: asked, filter: &filter, sources: &sources };
     let found = app.watched(|watch| {
         let kb = app.kb()?;
-        let handed = server::handed(app, &question, args.limit, false)?;
+        let handed = server::handed(app, &question, args.limit, false, None)?;
         if let Some(handed) = handed.filter(|_| !args.no_server) {
             let found = local::search(&kb.places().data, &handed, watch)?;
             if let Some(found) = server::or_alone(app, found) {
@@ -162,12 +184,12 @@ pub(super) fn search(app: &App<'_>, args: &Search) -> Result<Outcome> {
 
 /// A question a line: those that were read, then what else there is.
 fn conversation(app: &App<'_>, args: &Ask, input: Vec<u8>) -> Result<Outcome> {
-    if args.format == Format::Markdown || args.explain {
+    if args.format == Format::Markdown || args.explain || args.schema.is_some() {
         return Err(Error::new(
             ErrorKind::Usage,
             "several questions on standard input are answered as lines of JSON",
         )
-        .hint("leave --format and --explain out, or ask one question"));
+        .hint("leave --format, --schema and --explain out, or ask one question"));
     }
     if !args.quotes {
         app.kb()?.check_llm()?;

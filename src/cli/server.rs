@@ -3,6 +3,7 @@
 use super::app::App;
 use crate::base::error::Result;
 use crate::engine::Question;
+use crate::infer::schema::Schema;
 use crate::serve::local::{Alone, Handed, settings};
 use crate::source::fetch::Source;
 
@@ -13,6 +14,7 @@ pub(super) fn handed(
     question: &Question<'_>,
     limit: usize,
     quotes_only: bool,
+    schema: Option<&Schema>,
 ) -> Result<Option<Handed>> {
     if question.sources.contains(&Source::Stdin) {
         return Ok(None);
@@ -24,6 +26,7 @@ pub(super) fn handed(
         sources: question.sources.iter().map(|source| source.id().0).collect(),
         limit,
         quotes_only,
+        schema: schema.cloned(),
     }))
 }
 

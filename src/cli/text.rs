@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::answer::cite::Missing;
-use crate::answer::{AbstainReason, Answer, AnswerSentence, DropReason, Quote, Signals};
+use crate::answer::{
+    AbstainReason, Answer, AnswerSentence, AnswerStatus, DropReason, Quote, Signals,
+};
 use crate::base::ArticleMeta;
 use crate::base::text::collapse;
 use crate::cli::ui::{Pen, styles};
@@ -119,6 +121,29 @@ pub fn abstention(pen: Pen, answer: &Answer) -> String {
         for passage in &answer.passages {
             let _ = writeln!(out, "  {}", place(pen, &passage.article, &passage.heading_path));
         }
+    }
+    out
+}
+
+/// What is said beside an answer's JSON: which passages each value rests on, and what the passages
+/// don't support; if they don't answer, that.
+pub fn data(pen: Pen, answer: &Answer) -> String {
+    let mut out = String::new();
+    let Some(data) = &answer.data else { return abstention(pen, answer) };
+    let named = |pointer: &str| match pointer {
+        "" => "the JSON".to_owned(),
+        pointer => pen.safe(pointer),
+    };
+    for member in &data.members {
+        let marks: String = member.citations.iter().map(|n| format!("[{n}]")).collect();
+        let _ = writeln!(out, "{} {marks}", named(&member.pointer));
+    }
+    for pointer in &data.removed {
+        let _ = writeln!(out, "{}: not found in the passages", named(pointer));
+    }
+    match answer.status {
+        AnswerStatus::Answered => out.push_str(&sources(pen, answer)),
+        AnswerStatus::Abstained => out.insert_str(0, &abstention(pen, answer)),
     }
     out
 }
@@ -251,6 +276,7 @@ mod tests {
             standalone: None,
             quoted: false,
             filters: String::new(),
+            data: None,
             confidence: 0.61,
             signals: Default::default(),
             usage: Usage {

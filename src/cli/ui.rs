@@ -167,7 +167,7 @@ impl Ui {
         }
     }
 
-    /// One line on stderr that a command is for: what a server says of itself.
+    /// One line on stderr that a command is for: what a server says of itself, what JSON rests on.
     pub fn announce(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             self.error_line(&self.safe_err(text));

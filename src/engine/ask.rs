@@ -13,6 +13,7 @@ use crate::base::{DocumentId, Filter, Hit, Warning, Watch};
 use crate::compute::Urgent;
 use crate::index::Opened;
 use crate::infer::Embedder;
+use crate::infer::schema::Schema;
 use crate::library::Library;
 use crate::retrieve::{self, Mended, Place, Retrieved, check_question};
 use crate::source::fetch::Source;
@@ -38,6 +39,8 @@ pub(super) struct Asking<'a> {
     pub question: &'a Question<'a>,
     /// Of these, what is found further down stays a candidate.
     pub seen: &'a [Seen],
+    /// What the answer is JSON of.
+    pub schema: Option<&'a Schema>,
 }
 
 impl KnowledgeBase {
@@ -71,7 +74,24 @@ impl KnowledgeBase {
         on_said: OnSaid<'_>,
     ) -> Result<Answer> {
         self.check_llm()?;
-        self.ask_of(&Asking { question, seen: &[] }, watch, on_said)
+        self.ask_of(&Asking { question, seen: &[], schema: None }, watch, on_said)
+    }
+
+    /// Answers a question by JSON of a schema, each value in it checked; `on_said` gets them at the
+    /// end. A question about the articles themselves is put to their passages, too.
+    ///
+    /// # Errors
+    /// As [`KnowledgeBase::ask`]; [`ErrorKind::TooLong`] if the JSON takes more tokens than an answer
+    /// may have.
+    pub fn fill(
+        &self,
+        question: &Question<'_>,
+        schema: &Schema,
+        watch: &Watch<'_>,
+        on_said: OnSaid<'_>,
+    ) -> Result<Answer> {
+        self.check_llm()?;
+        self.ask_of(&Asking { question, seen: &[], schema: Some(schema) }, watch, on_said)
     }
 
     pub(super) fn ask_of(
@@ -128,7 +148,7 @@ impl KnowledgeBase {
     /// # Errors
     /// As [`KnowledgeBase::search`].
     pub fn quote(&self, question: &Question<'_>, watch: &Watch<'_>) -> Result<Answer> {
-        self.quote_of(&Asking { question, seen: &[] }, watch)
+        self.quote_of(&Asking { question, seen: &[], schema: None }, watch)
     }
 
     pub(super) fn quote_of(&self, asking: &Asking<'_>, watch: &Watch<'_>) -> Result<Answer> {
@@ -145,7 +165,7 @@ impl KnowledgeBase {
     /// on, within one snapshot, and hands it on.
     fn answered(
         &self,
-        Asking { question, seen }: &Asking<'_>,
+        Asking { question, seen, schema }: &Asking<'_>,
         mut options: AnswerOptions,
         watch: &Watch<'_>,
         on_said: OnSaid<'_>,
@@ -156,7 +176,12 @@ impl KnowledgeBase {
         let (snapshot, embedder) = self.ready(question.sources, watch)?;
         let start = Instant::now();
         let library = self.filled_library()?;
-        if let Some(answer) = self.about(question, &library, &snapshot, embedder.as_ref(), start)? {
+        // What is listed of the library has no schema.
+        let listed = match schema {
+            Some(_) => None,
+            None => self.about(question, &library, &snapshot, embedder.as_ref(), start)?,
+        };
+        if let Some(answer) = listed {
             on_said(Said::Passages(&answer.passages))?;
             for sentence in &answer.sentences {
                 on_said(Said::Sentence(sentence))?;
@@ -179,6 +204,7 @@ impl KnowledgeBase {
             embedder: embedder.as_ref(),
             template: &template,
             options: &options,
+            schema: *schema,
             escalates: false,
             start,
         };

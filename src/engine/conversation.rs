@@ -78,12 +78,12 @@ impl KnowledgeBase {
         ask: impl FnOnce(&Asking<'_>, OnSaid<'_>) -> Result<Answer>,
     ) -> Result<Answer> {
         let Some(text) = found else {
-            return ask(&Asking { question, seen: &[] }, on_said);
+            return ask(&Asking { question, seen: &[], schema: None }, on_said);
         };
         on_said(Said::Standalone(&text))?;
         let seen = turns.last().map_or(&[][..], |turn| &turn.seen);
         let question = Question { text: &text, ..*question };
-        let answer = ask(&Asking { question: &question, seen }, on_said)?;
+        let answer = ask(&Asking { question: &question, seen, schema: None }, on_said)?;
         Ok(Answer { standalone: Some(text), ..answer })
     }
 }

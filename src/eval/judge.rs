@@ -185,8 +185,13 @@ pub fn judge(
         .map(|verdict: Judgement| (verdict.id.clone(), verdict))
         .collect();
     let model = generator.fingerprint();
-    let sampling =
-        Sampling { max_tokens: REPLY_TOKENS, temperature: 0.0, seed: 0, stop: Vec::new() };
+    let sampling = Sampling {
+        max_tokens: REPLY_TOKENS,
+        temperature: 0.0,
+        seed: 0,
+        stop: Vec::new(),
+        schema: None,
+    };
     let task = "Judging";
     let mut verdicts = Vec::new();
     for (at, case) in cases.iter().enumerate() {

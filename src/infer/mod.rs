@@ -6,12 +6,14 @@
 pub mod bert;
 pub mod details;
 pub mod llm;
+pub mod schema;
 pub mod sentences;
 
 use std::ops::{ControlFlow, Range};
 
 use crate::base::error::Result;
 use crate::base::{CacheUse, Fingerprint};
+use schema::Schema;
 
 /// What a text is embedded for; some models put another prefix before each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,9 @@ pub struct Sampling {
     pub seed: u64,
     /// Texts that end the generation; not part of the output.
     pub stop: Vec<String>,
+    /// The output is JSON of this schema, on one line, and ends with it ([`Finish::Stop`]). Where it
+    /// is cut off ([`Finish::Length`]), it is the beginning of such.
+    pub schema: Option<Schema>,
 }
 
 /// Why a generation ended.

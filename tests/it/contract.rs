@@ -13,6 +13,7 @@ use wellread::index::store::Shape;
 use wellread::index::store::{Query, Select, Store, Stored};
 use wellread::infer::bert::{BertEmbedder, EmbedderFiles, EmbedderSpec};
 use wellread::infer::llm::Llm;
+use wellread::infer::schema::Schema;
 use wellread::infer::{
     Embedder, Finish, Generator, Message, Prompt, Purpose, Role, Sampling, Written,
 };
@@ -124,7 +125,8 @@ pub fn generator_contract(generator: &mut dyn Generator) {
     let chat = CHAT_TOKENS.map(|token| generator.count_tokens(token).unwrap());
     assert!(chat.iter().all(|count| *count > 1), "{chat:?}");
 
-    let sampling = Sampling { max_tokens: 24, temperature: 0.0, seed: 1, stop: vec![] };
+    let sampling =
+        Sampling { max_tokens: 24, temperature: 0.0, seed: 1, stop: vec![], schema: None };
     let prompt = |user: &str| Prompt {
         messages: vec![
             Message { role: Role::System, content: "You are brief.".into() },
@@ -162,6 +164,19 @@ pub fn generator_contract(generator: &mut dyn Generator) {
     let stopped = generator.generate(&question, &stop, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(stopped.finish, Finish::Stop);
     assert!(!stopped.text.contains("Thu") && stopped.text.contains("Wednesday"));
+
+    let days = r#"{"type": "object", "properties": {"third": {"enum": ["Wednesday", "Friday"]}, "count": {"type": "integer", "maximum": 9}}, "required": ["third", "count"]}"#;
+    let by_schema =
+        Sampling { schema: Some(Schema::new("days", days).unwrap()), ..sampling.clone() };
+    let asked = Prompt { opening: String::new(), ..prompt("Which is the third day of the week?") };
+    let filled =
+        generator.generate(&asked, &by_schema, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(filled.finish, Finish::Stop, "{}", filled.text);
+    let filled: serde_json::Value = serde_json::from_str(&filled.text).unwrap();
+    assert!(filled["third"].is_string() && filled["count"].as_i64().is_some_and(|n| n <= 9));
+    let cut = Sampling { max_tokens: 2, ..by_schema };
+    let cut = generator.generate(&asked, &cut, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((cut.finish, cut.completion_tokens), (Finish::Length, 2), "{}", cut.text);
 
     let broken = generator
         .generate(&question, &sampling, &mut |piece| {

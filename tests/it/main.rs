@@ -12,6 +12,7 @@ mod doors;
 mod engine;
 mod eval;
 mod feedback;
+mod filled;
 mod generations;
 mod gpu;
 mod help;

@@ -357,11 +357,14 @@ fn commands_use_the_server_and_print_the_same() {
     let wellread = with_sample();
     let served = Served::start(&wellread, &[]);
     let nothing = "Which antibiotic is given for pneumonia?";
+    let hours = r#"{"type": "object", "properties": {"hours": {"type": "integer"}}, "required": ["hours"]}"#;
+    wellread.file("hours.json", hours);
     for (args, code) in [
         (vec!["search", "-k", "3", "varnish"], 0),
         (vec!["search", "--json", "varnish", "--title", "steam"], 0),
         (vec!["ask", QUESTION], 0),
         (vec!["ask", "--quotes", "--explain", QUESTION], 0),
+        (vec!["ask", "--schema", "hours.json", QUESTION], 0),
         (vec!["ask", nothing], 1),
         (vec!["ask", "a".repeat(9000).leak()], 2),
     ] {
@@ -379,7 +382,7 @@ fn commands_use_the_server_and_print_the_same() {
         }
     }
     let metrics = served.get("/metrics").body;
-    assert!(metrics.contains("wellread_answers_total 2\n"), "{metrics}");
+    assert!(metrics.contains("wellread_answers_total 3\n"), "{metrics}");
     assert!(served.cache_use("prompt_tokens").iter().all(|count| *count > 0), "{metrics}");
     // One who has other settings answers alone.
     let other = wellread.run(&["-v", "--set", "retrieval.rerank=0", "search", "varnish"]);

@@ -9,6 +9,7 @@ mod alone;
 mod claim;
 mod decline;
 mod stream;
+mod value;
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
@@ -25,6 +26,7 @@ use claim::{
 };
 use decline::declines;
 pub use stream::{Sentences, strip_marks};
+pub use value::Subject;
 
 /// How strict the check is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,6 +126,7 @@ struct Prepared<'a> {
     context: HashSet<u32>,
     /// Whether its title or a heading negates: what stands under "When not to …" does too.
     denies: bool,
+    published: Option<jiff::Timestamp>,
     sentences: Vec<PreparedSentence<'a>>,
 }
 
@@ -550,6 +553,7 @@ fn prepare(passage: &Passage) -> Prepared<'_> {
         names: name_keys(&all),
         denies: words(&context).any(|word| is_negation(&word)),
         context: terms(&context),
+        published: passage.article.published,
         sentences,
     }
 }

@@ -62,6 +62,7 @@ impl Rewriting<'_> {
             temperature: 0.0,
             seed: 0,
             stop: vec!["\n".to_owned(), "?".to_owned()],
+            schema: None,
         };
         let generation = generator.generate(&prompt, &sampling, &mut |_| {
             if cancel.is_raised() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

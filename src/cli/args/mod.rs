@@ -67,7 +67,7 @@ pub struct Global {
 pub enum Command {
     /// Answer a question from the articles
     #[command(
-        after_help = "Examples:\n  wellread ask \"What do they say about backups?\"\n  wellread ask --source feed.xml --since 2025-01-01 \"What changed this year?\"\n  echo \"Who wrote it?\" | wellread ask -\n\nExits with 1 when the articles don't say."
+        after_help = "Examples:\n  wellread ask \"What do they say about backups?\"\n  wellread ask --source feed.xml --since 2025-01-01 \"What changed this year?\"\n  echo \"Who wrote it?\" | wellread ask -\n  wellread ask --schema glue.json \"How long does glue harden?\" | jq .hours\n\nWith --schema, the JSON alone goes to stdout, its sources to stderr; a value that no passage has is\nleft out or null, as the schema allows.\nExits with 1 when the articles don't say."
     )]
     Ask(Ask),
     /// Find sections, without an LLM
@@ -287,6 +287,9 @@ pub struct Ask {
     /// Show the sentences that answer best, word for word, without an LLM
     #[arg(long, conflicts_with_all = ["model", "max_tokens", "temperature", "seed"])]
     pub quotes: bool,
+    /// Answer by JSON of the JSON Schema in this file, each value checked against the passages
+    #[arg(long, value_name = "FILE", conflicts_with = "quotes")]
+    pub schema: Option<PathBuf>,
     /// Show what the LLM was given, and what the check took out
     #[arg(long)]
     pub explain: bool,

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
 
+use super::constraint::Constraint;
 use super::context::{Context, Model};
 use super::draft::Drafter;
 use super::stream::{Decoder, StopTexts};
@@ -87,6 +88,50 @@ pub(super) fn generate<M: Model>(
         }
         drafter.learn(draft.len(), accepted);
         scores = each[accepted * size..][..size].to_vec();
+    }
+}
+
+/// As [`generate`], but only what a constraint allows. What it leaves no choice about goes through the
+/// model together with what comes before it, and is as good as certain.
+///
+/// # Errors
+/// As [`generate`]; if the constraint can't be followed any further.
+pub(super) fn generate_by<M: Model>(
+    constraint: &mut Constraint,
+    context: &mut Context<'_, M>,
+    mut scores: Vec<f32>,
+    rules: &Rules<'_>,
+    on_piece: &mut dyn FnMut(Written<'_>) -> ControlFlow<()>,
+) -> Result<Generated> {
+    let mut output = Output::new(rules, context.told.len(), on_piece);
+    let mut choice = Choice::new(rules.sampling);
+    let mut untold = Vec::new();
+    loop {
+        for token in constraint.forced()? {
+            if output.result.completion_tokens == rules.room {
+                return output.end(Finish::Length);
+            }
+            if let Some(finish) = output.take(token, 0.0)? {
+                return output.end(finish);
+            }
+            untold.push(token);
+        }
+        if constraint.is_over() {
+            return output.end(Finish::Stop);
+        }
+        if output.result.completion_tokens == rules.room {
+            return output.end(Finish::Length);
+        }
+        if !untold.is_empty() {
+            scores = context.forward(&untold)?;
+            untold.clear();
+        }
+        let token = choice.of(&constraint.allowed(&scores)?)?;
+        if let Some(finish) = output.take(token, log_share(&scores, token)?)? {
+            return output.end(finish);
+        }
+        constraint.take(token)?;
+        untold.push(token);
     }
 }
 

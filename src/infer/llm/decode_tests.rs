@@ -94,7 +94,7 @@ fn decode(tokens: &[u32]) -> std::result::Result<String, String> {
 }
 
 fn likes(max_tokens: usize, stop: &[String]) -> Sampling {
-    Sampling { max_tokens, temperature: 0.0, seed: 1, stop: stop.to_vec() }
+    Sampling { max_tokens, temperature: 0.0, seed: 1, stop: stop.to_vec(), schema: None }
 }
 
 fn go_on() -> ControlFlow<()> {

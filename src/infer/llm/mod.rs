@@ -1,5 +1,8 @@
 //! A local LLM in a GGUF file: prompt → text, as it comes.
 
+mod constraint;
+#[cfg(test)]
+mod constraint_tests;
 mod context;
 mod decode;
 #[cfg(test)]
@@ -32,6 +35,7 @@ use crate::base::{CacheUse, Fingerprint};
 use crate::compute::{Gpu, Mapped};
 use crate::infer::{Finish, Generated, Generator, Message, Prompt, Role, Sampling, Written};
 
+use constraint::Grammars;
 use context::{Context, Model, common};
 use decode::Rules;
 use family::Facts;
@@ -57,7 +61,9 @@ pub struct Llm<M = Transformer> {
     /// Tokens of prompts, held and read.
     prompt_tokens: CacheUse,
     prefixes: Option<Prefixes>,
-    vocabulary: Vocabulary,
+    vocabulary: Arc<Vocabulary>,
+    /// For outputs that follow a schema; made when there is the first.
+    grammars: Option<Grammars>,
     template: ChatTemplate,
     bos: Option<u32>,
     ends: Vec<u32>,
@@ -242,7 +248,8 @@ impl Opened {
             told: Vec::new(),
             prompt_tokens: CacheUse::default(),
             prefixes: None,
-            vocabulary,
+            vocabulary: Arc::new(vocabulary),
+            grammars: None,
             template,
             bos: bos.filter(|_| adds_bos),
             ends,
@@ -301,6 +308,15 @@ impl<M: Model> Llm<M> {
             ),
         )
         .hint("give the passages less room: --set answer.read_tokens=500"))
+    }
+
+    /// Its vocabulary for outputs that follow a schema.
+    fn grammars(&mut self) -> Result<&Grammars> {
+        let made = match self.grammars.take() {
+            Some(made) => made,
+            None => Grammars::new(&self.vocabulary, &self.ends)?,
+        };
+        Ok(self.grammars.insert(made))
     }
 
     /// How many of the first tokens of a prompt are those of every prompt with the same
@@ -411,6 +427,10 @@ impl<M: Model + Send> Generator for Llm<M> {
     ) -> Result<Generated> {
         let tokens = self.tokens(prompt)?;
         self.check_room(&tokens, 1)?;
+        let mut constraint = match &sampling.schema {
+            Some(schema) => Some(self.grammars()?.follow(schema)?),
+            None => None,
+        };
         // An empty piece asks whether to go on.
         let mut ask = || on_piece(Written { text: "", log_probability: None });
         let Some(scores) = self.tell(prompt, &tokens, &mut ask)? else {
@@ -425,7 +445,12 @@ impl<M: Model + Send> Generator for Llm<M> {
         };
         let mut context =
             Context { model: &mut self.model, told: &mut self.told, name: &self.name };
-        decode::generate(&mut context, scores, &rules, on_piece)
+        match &mut constraint {
+            Some(constraint) => {
+                decode::generate_by(constraint, &mut context, scores, &rules, on_piece)
+            }
+            None => decode::generate(&mut context, scores, &rules, on_piece),
+        }
     }
 
     fn score(

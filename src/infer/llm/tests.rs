@@ -25,7 +25,7 @@ fn prompt(user: &str) -> Prompt {
 }
 
 fn sampling(max_tokens: usize) -> Sampling {
-    Sampling { max_tokens, temperature: 0.0, seed: 1, stop: vec![] }
+    Sampling { max_tokens, temperature: 0.0, seed: 1, stop: vec![], schema: None }
 }
 
 fn go_on(_: Written<'_>) -> ControlFlow<()> {

@@ -35,6 +35,17 @@ pub(super) struct Vocabulary {
     special: HashMap<String, u32>,
     /// Whether a special token takes the white space behind it.
     takes_space: bool,
+    /// How tokens are written.
+    spelling: Spelling,
+}
+
+/// How the bytes of a token stand in the file.
+#[derive(Clone, Copy, PartialEq)]
+enum Spelling {
+    /// A character for each byte (GPT-2).
+    Bytes,
+    /// As the text is, but for blanks and single bytes (SentencePiece).
+    Pieces,
 }
 
 /// A text that goes into a prompt.
@@ -74,19 +85,21 @@ impl Vocabulary {
             other => return Err(format!("its tokenizer is of the kind \"{other}\"")),
         };
         let takes_space = kind == "llama" && architecture == "phi3";
-        Vocabulary::new(tokenizer, special, takes_space)
+        let spelling = if kind == "gpt2" { Spelling::Bytes } else { Spelling::Pieces };
+        Vocabulary::new(tokenizer, special, takes_space, spelling)
     }
 
     fn new(
         mut tokenizer: Tokenizer,
         special: HashMap<String, u32>,
         takes_space: bool,
+        spelling: Spelling,
     ) -> Result<Vocabulary, String> {
         let added = special.keys().map(|token| AddedToken::from(token.clone(), true));
         tokenizer.add_special_tokens(added).map_err(|error| error.to_string())?;
         // Otherwise "<|im_end|>" in an article would end the user's turn.
         tokenizer.set_encode_special_tokens(true);
-        Ok(Vocabulary { tokenizer, special, takes_space })
+        Ok(Vocabulary { tokenizer, special, takes_space, spelling })
     }
 
     /// The id of a token that is written so, whatever it is for.
@@ -97,6 +110,39 @@ impl Vocabulary {
     /// What a token is written as.
     pub(super) fn token(&self, id: u32) -> Option<String> {
         self.tokenizer.id_to_token(id)
+    }
+
+    /// The bytes of each token by its id. Those of a special one begin with the byte 0xFF, which no
+    /// text has; an id that stands for nothing has none.
+    pub(super) fn bytes(&self) -> Vec<Vec<u8>> {
+        let known = byte_characters();
+        let of = |token: &str| {
+            if self.special.contains_key(token) {
+                return [&[0xff], token.as_bytes()].concat();
+            }
+            match self.spelling {
+                Spelling::Bytes => token
+                    .chars()
+                    .flat_map(|char| match known.get(&char) {
+                        Some(byte) => vec![*byte],
+                        None => char.to_string().into_bytes(),
+                    })
+                    .collect(),
+                Spelling::Pieces => match single_byte(token) {
+                    Some(byte) => vec![byte],
+                    None => token.replace(BLANK, " ").into_bytes(),
+                },
+            }
+        };
+        let mut bytes = Vec::new();
+        for (token, id) in self.tokenizer.get_vocab(true) {
+            let Ok(id) = usize::try_from(id) else { continue };
+            if bytes.len() <= id {
+                bytes.resize(id + 1, Vec::new());
+            }
+            bytes[id] = of(&token);
+        }
+        bytes
     }
 
     /// A text as plain text: no special token comes of it.
@@ -159,6 +205,21 @@ impl Vocabulary {
     pub(super) fn decode(&self, tokens: &[u32]) -> Result<String, String> {
         self.tokenizer.decode(tokens, true).map_err(|error| error.to_string())
     }
+}
+
+/// The byte that a SentencePiece token such as `<0x0A>` stands for.
+fn single_byte(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// The bytes that characters stand for in byte-level vocabularies: printable ones for themselves, the
+/// others in their order from U+0100 on.
+fn byte_characters() -> HashMap<char, u8> {
+    let is_own = |byte: &u8| matches!(*byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let others = (0..=u8::MAX).filter(|byte| !is_own(byte)).zip('\u{100}'..);
+    let own = (0..=u8::MAX).filter(is_own).map(|byte| (char::from(byte), byte));
+    own.chain(others.map(|(byte, char)| (char, byte))).collect()
 }
 
 struct Metadata<'a>(&'a Content);

@@ -91,17 +91,19 @@ fn sources(handed: &Handed) -> Result<Vec<Source>> {
 fn answered(shared: &Shared, handed: &Handed, watch: &Watch<'_>, tell: Tell<'_>) -> Result<Line> {
     let sources = sources(handed)?;
     let question = Question { text: &handed.text, filter: &handed.filter, sources: &sources };
-    let outcome = match handed.quotes_only {
-        true => shared.kb.quote(&question, watch),
-        false => shared.kb.ask(&question, watch, &mut |said| {
-            tell(match said {
-                Said::Standalone(text) => Line::Standalone(text.to_owned()),
-                Said::Passages(passages) => Line::Passages(passages.to_vec()),
-                Said::Quotes(quotes) => Line::Quotes(quotes.to_vec()),
-                Said::Sentence(sentence) => Line::Sentence(sentence.clone()),
-                Said::Dropped(sentence) => Line::Dropped(sentence.clone()),
-            })
-        }),
+    let mut on_said = |said: Said<'_>| {
+        tell(match said {
+            Said::Standalone(text) => Line::Standalone(text.to_owned()),
+            Said::Passages(passages) => Line::Passages(passages.to_vec()),
+            Said::Quotes(quotes) => Line::Quotes(quotes.to_vec()),
+            Said::Sentence(sentence) => Line::Sentence(sentence.clone()),
+            Said::Dropped(sentence) => Line::Dropped(sentence.clone()),
+        })
+    };
+    let outcome = match &handed.schema {
+        _ if handed.quotes_only => shared.kb.quote(&question, watch),
+        Some(schema) => shared.kb.fill(&question, schema, watch, &mut on_said),
+        None => shared.kb.ask(&question, watch, &mut on_said),
     };
     shared.metrics.ended(&outcome);
     outcome.map(|answer| Line::Answer(Box::new(answer)))

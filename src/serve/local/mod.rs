@@ -17,6 +17,7 @@ use crate::answer::{Answer, AnswerSentence, DroppedSentence, Quote};
 use crate::base::error::{Error, ErrorKind, Step};
 use crate::base::{Event, Filter, Hit, SparseVector, hex};
 use crate::engine::settings::Config;
+use crate::infer::schema::Schema;
 use crate::retrieve::{Mended, Passage, Retrieved};
 
 pub use client::{Alone, ask, search};
@@ -43,6 +44,8 @@ pub struct Handed {
     pub limit: usize,
     /// Whether no LLM is asked.
     pub quotes_only: bool,
+    /// The JSON Schema that the answer is to follow.
+    pub schema: Option<Schema>,
 }
 
 /// What a server tells of a question that was handed to it: one line of JSON each.
