@@ -7,7 +7,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ pub(super) struct Crew {
     number: AtomicUsize,
     /// Threads that may be reading `work`, or be at it.
     readers: AtomicUsize,
+    /// Nanoseconds that callers have waited for others.
+    waited: AtomicU64,
     calling: Mutex<()>,
 }
 
@@ -67,6 +69,15 @@ impl Crew {
                 std::thread::yield_now();
             }
         }
+        if let Some(since) = since {
+            let waited = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.waited.fetch_add(waited, SeqCst);
+        }
+    }
+
+    /// How long callers have waited for others, all in all.
+    pub(super) fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.load(SeqCst))
     }
 
     /// The number of the newest work.

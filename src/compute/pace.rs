@@ -12,8 +12,15 @@ const TRIAL: u32 = 2;
 /// A number of threads is given up for another that takes less than this part of its time.
 const BETTER: f64 = 0.95;
 
-/// Rounds this much longer than usual, two of them in turn, make a trial due.
+/// Rounds this much longer than usual, or in which one thread waited for another for more than
+/// [`HELD_UP`] of the time, two of them in turn, make a trial due.
 const WORSE: f64 = 1.3;
+
+const HELD_UP: f64 = 0.15;
+
+/// So many times as long until the next trial of fewer threads, at the most, where the last ones did
+/// not help; the first after bad rounds may come in an eighth of the time.
+const PATIENCE: u32 = 8;
 
 /// Chooses the number of threads for rounds that are alike, by what they took.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub struct Pace {
     trial: Option<Trial>,
     rounds: u32,
     slow: u32,
+    /// How many times as long until fewer threads are tried.
+    patience: u32,
     /// The next trial is of fewer threads.
     down: bool,
 }
@@ -44,7 +53,8 @@ impl Pace {
         {
             rungs.push((threads / 2, None));
         }
-        Pace { rungs, at: 0, trial: None, rounds: 0, slow: 0, down: true }
+        let rounds = EVERY / PATIENCE;
+        Pace { rungs, at: 0, trial: None, rounds, slow: 0, patience: 1, down: true }
     }
 
     /// Threads for the next round.
@@ -52,8 +62,9 @@ impl Pace {
         self.rungs[self.trial.as_ref().map_or(self.at, |trial| trial.rung)].0
     }
 
-    /// A round took so long with [`Pace::threads`], in any unit.
-    pub fn took(&mut self, time: f64) {
+    /// A round took so long with [`Pace::threads`], and so much of it one thread waited for another,
+    /// in any unit.
+    pub fn took(&mut self, time: f64, waited: f64) {
         if let Some(trial) = &mut self.trial {
             trial.rounds += 1;
             trial.least = trial.least.min(time);
@@ -62,6 +73,10 @@ impl Pace {
                 self.trial = None;
                 self.rungs[rung].1 = Some(least);
                 let is_better = self.rungs[self.at].1.is_none_or(|usual| least < usual * BETTER);
+                self.patience = match is_better {
+                    false if rung > self.at => (2 * self.patience).min(PATIENCE),
+                    _ => 1,
+                };
                 // Where fewer did not help, more may, and the other way round.
                 self.down = if is_better { rung > self.at } else { !self.down };
                 if is_better {
@@ -71,13 +86,16 @@ impl Pace {
             return;
         }
         let usual = self.rungs[self.at].1;
-        self.slow = if usual.is_some_and(|usual| time > usual * WORSE) { self.slow + 1 } else { 0 };
+        let is_slow = usual.is_some_and(|usual| time > usual * WORSE) || waited > time * HELD_UP;
+        self.slow = if is_slow { self.slow + 1 } else { 0 };
         self.rungs[self.at].1 = Some(usual.map_or(time, |usual| usual + (time - usual) / 4.0));
         self.rounds += 1;
-        if self.rungs.len() > 1 && (self.rounds >= EVERY || self.slow >= 2) {
+        let most = self.rungs.len() - 1;
+        let down = if self.at == 0 { true } else { self.at < most && self.down };
+        let every = if down { EVERY * self.patience } else { EVERY };
+        let is_due = self.rounds >= if self.slow < 2 { every } else { every / PATIENCE };
+        if self.rungs.len() > 1 && is_due {
             (self.rounds, self.slow) = (0, 0);
-            let most = self.rungs.len() - 1;
-            let down = if self.at == 0 { true } else { self.at < most && self.down };
             let rung = if down { self.at + 1 } else { self.at - 1 };
             self.trial = Some(Trial { rung, rounds: 0, least: f64::INFINITY });
         }
@@ -93,7 +111,7 @@ mod tests {
         let used: Vec<usize> = (0..rounds)
             .map(|_| {
                 let threads = pace.threads();
-                pace.took(time(threads));
+                pace.took(time(threads), 0.0);
                 threads
             })
             .collect();
@@ -115,6 +133,22 @@ mod tests {
         assert!(share(&run(&mut pace, 500, busy), 1) > 0.9);
         run(&mut pace, 60, quiet);
         assert!(share(&run(&mut pace, 500, quiet), 2) > 0.95);
+    }
+
+    #[test]
+    fn a_thread_that_is_waited_for_is_soon_done_without_if_that_helps() {
+        let rounds = |pace: &mut Pace, alone: f64| {
+            let mut used = Vec::new();
+            for _ in 0..60 {
+                let threads = pace.threads();
+                let (time, waited) = if threads == 1 { (alone, 0.0) } else { (1.0, 0.5) };
+                pace.took(time, waited);
+                used.push(threads);
+            }
+            share(&used, 1)
+        };
+        assert!(rounds(&mut Pace::new(2), 0.8) > 0.9);
+        assert!(rounds(&mut Pace::new(2), 1.3) < 0.2);
     }
 
     #[test]

@@ -153,6 +153,11 @@ impl Pool {
         });
     }
 
+    /// How long callers of [`Pool::run`] have waited for other threads, all in all.
+    pub fn waited(&self) -> Duration {
+        self.queue.crew.waited()
+    }
+
     /// Threads that work at once for [`Pool::run`], the caller's included.
     pub fn in_use(&self) -> usize {
         self.queue.in_use.load(SeqCst)

@@ -34,8 +34,10 @@ pub struct Transformer {
     len: usize,
     pool: Arc<Pool>,
     buffers: Buffers,
-    /// Of single tokens, and of prompts.
-    paces: [Pace; 2],
+    /// Of passes over single tokens.
+    pace: Pace,
+    /// Of the layers of a pass over a prompt: there are few passes until the first word.
+    prompt_pace: Pace,
 }
 
 struct Layer {
@@ -113,7 +115,8 @@ impl Transformer {
             layers,
             output: matrices.output,
             len: 0,
-            paces: [(); 2].map(|()| Pace::new(pool.threads())),
+            pace: Pace::new(pool.threads()),
+            prompt_pace: Pace::new(pool.threads()),
             pool,
             buffers: Buffers::default(),
             facts,
@@ -194,15 +197,15 @@ impl Transformer {
             bail!("there are no tokens");
         }
         let time = Yielding::begin();
-        let pace = usize::from(tokens.len() >= MANY);
-        let threads = self.paces[pace].threads();
-        self.pool.limit(threads);
+        let begun = seconds(&time, &self.pool);
+        self.pool.limit(self.pace.threads());
         let mut buffers = std::mem::take(&mut self.buffers);
-        let scores = self.pass_in(&mut buffers, tokens, after, go_on);
+        let scores = self.pass_in(&mut buffers, tokens, (after, &time), go_on);
         self.buffers = buffers;
         let is_whole = scores.as_ref().is_ok_and(Option::is_some);
-        if is_whole && after == After::Last && (tokens.len() == 1 || tokens.len() >= MANY) {
-            self.paces[pace].took(time.worked().as_secs_f64() / tokens.len() as f64);
+        if is_whole && tokens.len() == 1 {
+            let [worked, waited] = seconds(&time, &self.pool);
+            self.pace.took(worked - begun[0], waited - begun[1]);
         }
         scores
     }
@@ -211,10 +214,11 @@ impl Transformer {
         &mut self,
         work: &mut Buffers,
         tokens: &[u32],
-        after: After,
+        (after, time): (After, &Yielding),
         go_on: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<Vec<f32>>> {
         let (at, count) = (self.len, tokens.len());
+        let is_prompt = count >= MANY;
         let hidden = self.facts.hidden;
         let pass = Pass {
             facts: &self.facts,
@@ -236,11 +240,20 @@ impl Transformer {
             if go_on().is_break() {
                 return Ok(None);
             }
+            let begun = seconds(time, &self.pool);
+            if is_prompt {
+                self.pool.limit(self.prompt_pace.threads());
+            }
             // What a pass that failed has left, or what was forgotten.
             layer.held.truncate(at);
             let turns = local.as_ref().filter(|_| layer.is_local).unwrap_or(&global);
             layer.attend(&pass, work, turns);
             layer.widen(&pass, work);
+            if is_prompt {
+                let [worked, waited] = seconds(time, &self.pool);
+                let each = |seconds: f64| seconds / count as f64;
+                self.prompt_pace.took(each(worked - begun[0]), each(waited - begun[1]));
+            }
         }
         self.len += count;
         let first = if after == After::Each { 0 } else { count - 1 };
@@ -372,6 +385,11 @@ impl Layer {
         });
         add(pass, work, down, self.narrow_norm.as_deref());
     }
+}
+
+/// What was worked since a pass began, and how long callers of the pool have waited for its threads.
+fn seconds(time: &Yielding, pool: &Pool) -> [f64; 2] {
+    [time.worked(), pool.waited()].map(|time| time.as_secs_f64())
 }
 
 /// Adds the products of the rows to the states, after a norm if there is one.
