@@ -12,6 +12,7 @@ use super::{
     Timings, Usage, joined,
 };
 use crate::answer::cite::{self, Evidence, Sentences};
+use crate::answer::conversation::is_bare;
 use crate::base::error::Result;
 use crate::base::{Cancel, Document, DocumentId};
 use crate::infer::details::DetailKind;
@@ -154,7 +155,7 @@ impl Asked<'_> {
         answer.signals.verdict = Some(odds);
         answer.confidence = answer.signals.probability();
         cancel.check()?;
-        if answer.confidence < self.options.caution.least() {
+        if answer.confidence < self.options.caution.least() && !self.is_named(&answer.signals) {
             answer.abstain_reason = Some(AbstainReason::LowConfidence);
         } else if let Some(schema) = self.schema {
             self.fill(schema, &mut answer, &prompts, (generator, cancel), on_said)?;
@@ -170,10 +171,16 @@ impl Asked<'_> {
         self.options.time().is_some_and(|time| self.start.elapsed() >= time)
     }
 
+    /// Whether no more than a topic is given, and a sentence has all of its words: what is said there
+    /// is what is wanted, however far from it the sections are as a whole.
+    fn is_named(&self, signals: &Signals) -> bool {
+        signals.nearby > 0.99 && is_bare(self.question)
+    }
+
     /// Whether quotes may be an answer.
     fn is_quotable(&self, answer: &Answer, quotes: &[Quote]) -> bool {
         let has_figure = |quote: &Quote| cite::adds_figure(&quote.text, self.question);
-        answer.confidence >= self.options.caution.quotes()
+        (answer.confidence >= self.options.caution.quotes() || self.is_named(&answer.signals))
             && !quotes.is_empty()
             && (!cite::asks_for_figure(self.question) || quotes.iter().any(has_figure))
     }

@@ -17,6 +17,7 @@ use crate::base::text::collapse;
 use crate::base::{ArticleId, Hit};
 
 pub use llm::Rewriting;
+pub(super) use topic::is_bare;
 
 /// The longest question that is made of several, in bytes.
 const LONGEST: usize = 400;

@@ -19,6 +19,14 @@ pub(super) struct Topic {
     pub asked: bool,
 }
 
+/// Whether a question is no more than a topic, as it is typed into a search box: up to three words,
+/// none of which asks or does.
+pub(in crate::answer) fn is_bare(question: &str) -> bool {
+    let all = words(question);
+    let asks = |word: &Word<'_>| is_wh(&word.low) || is_aux(&word.low) || is_plain_verb(&word.low);
+    (1..=3).contains(&all.len()) && !question.contains('?') && !all.iter().any(asks)
+}
+
 /// The topic of a question; `None` if nothing in it says what it is about.
 pub(super) fn topic(question: &str) -> Option<Topic> {
     let all = words(question);
@@ -173,4 +181,27 @@ fn straight(question: &str, of: &[Word<'_>]) -> Option<Topic> {
         several: is_plural(&noun.low),
         asked: true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_topic_is_told_from_a_question() {
+        for topic in ["thundering herd", "MCP", "the glue pot", "glm-5.2 licence"] {
+            assert!(is_bare(topic), "{topic}");
+        }
+        for question in [
+            "",
+            "herds?",
+            "who drew it",
+            "what is glue",
+            "is it oak",
+            "dropout rate of hidden units",
+            "how oak bends",
+        ] {
+            assert!(!is_bare(question), "{question}");
+        }
+    }
 }
