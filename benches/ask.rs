@@ -5,9 +5,10 @@
 //!       [--binary ../old/wellread]… [--warm] [-- --set answer.read_tokens=300]
 //! ```
 //!
-//! `--warm` asks this build once more, while its `serve` runs. Each question goes to each program in turn, page cache warm; a program has a data folder of its
-//! own, which is filled first. What stands behind `--` is given to this build's program alone.
-//! Questions that one of them declines are left out of the ratios.
+//! `--warm` asks this build once more, while its `serve` runs. Each question goes to each program in
+//! turn, page cache warm; a program has a data folder of its own, which is filled first. What stands
+//! behind `--` is given to this build's program alone. Questions that one of them declines are left out
+//! of the ratios.
 #![allow(
     clippy::disallowed_methods,
     missing_docs,
