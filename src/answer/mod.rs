@@ -10,6 +10,7 @@ pub mod prompt;
 mod quote;
 mod reader;
 mod signals;
+mod written;
 
 use std::time::Duration;
 
@@ -118,6 +119,16 @@ impl Caution {
     /// The same for quotes to be the answer, where nothing that the LLM writes holds.
     fn quotes(self) -> f32 {
         self.least() + 0.1
+    }
+
+    /// The LLM's log-odds that a quote answers, at the least, for it to be the answer.
+    fn quote_odds(self) -> f32 {
+        match self {
+            Caution::Off => f32::NEG_INFINITY,
+            Caution::Low => -0.5,
+            Caution::Normal => -0.25,
+            Caution::High => 0.0,
+        }
     }
 
     /// How likely a sentence of the LLM's must hold to be said, 0 to 1.

@@ -32,9 +32,9 @@ impl Template {
     pub fn new(name: &str, text: &str) -> Result<Template> {
         let template = Template::parse(name, text)?;
         let prompts = template.over("?", &[]);
-        [prompts.answer(), prompts.verdict(), prompts.support("?")].into_iter().try_for_each(|prompt| {
+        [prompts.answer(), prompts.verdict(), prompts.support("?"), prompts.quote("?")].into_iter().try_for_each(|prompt| {
             prompt.map(|_| ()).map_err(|error| {
-                error.hint("a prompt template has the blocks system, passages, question, verdict, support and opening; see prompts/answer.jinja of the source code")
+                error.hint("a prompt template has the blocks system, passages, question, verdict, support, quote and opening; see prompts/answer.jinja of the source code")
             })
         })?;
         Ok(template)
@@ -169,6 +169,16 @@ impl Prompts<'_> {
     pub fn support(&self, sentence: &str) -> Result<Prompt> {
         let variables = context! { sentence => collapse(sentence), ..self.variables.clone() };
         self.template.prompt(&["passages", "support"], None, &variables)
+    }
+
+    /// Whether a sentence of the passages answers the question by itself, to be gone on from with "Yes"
+    /// or "No".
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the template fails.
+    pub fn quote(&self, sentence: &str) -> Result<Prompt> {
+        let variables = context! { sentence => collapse(sentence), ..self.variables.clone() };
+        self.template.prompt(&["passages", "quote"], None, &variables)
     }
 
     /// What answers the question as JSON of a schema.

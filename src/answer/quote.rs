@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::cite::{self, list_item};
+use super::AnswerSentence;
+use super::cite::{self, Evidence, list_item};
+use super::reader::Place;
 use crate::base::text::collapse;
 use crate::retrieve::{Passage, Scored};
 
@@ -13,6 +15,24 @@ const QUOTES: usize = 3;
 
 /// By how much a quote may be worth less than the best.
 const BELOW: f32 = 0.15;
+
+/// Sentences that an LLM is to judge at the most.
+const CANDIDATES: usize = 8;
+
+/// And places besides.
+const PLACES: usize = 2;
+
+/// What a quote's score counts beside the LLM's log-odds.
+const RETRIEVED: f32 = 2.0;
+
+/// By how much a quote may then be worth less than the best.
+const LESS: f32 = 1.0;
+
+/// The LLM's log-odds, at the least, for a quote to stand below what it wrote.
+const EVIDENT: f32 = 0.0;
+
+/// The share of a quote's content words, at the most, that what stands above it has.
+const SAID: f32 = 0.7;
 
 /// Words that a quote has at least: a heading or a label answers nothing.
 const WORDS: usize = 4;
@@ -34,6 +54,16 @@ pub struct Quote {
 }
 
 impl Quote {
+    /// It as a sentence of an answer.
+    pub(super) fn as_sentence(&self) -> AnswerSentence {
+        AnswerSentence {
+            text: self.marked(),
+            citations: vec![self.n],
+            evidence: vec![Evidence { n: self.n, range: self.range.clone(), coverage: 1.0 }],
+            signals: None,
+        }
+    }
+
     /// Its text between quotation marks, unless it stands between some already.
     pub(super) fn marked(&self) -> String {
         let has_marks = self.text.starts_with('“') && self.text.ends_with('”');
@@ -44,62 +74,83 @@ impl Quote {
     }
 }
 
-/// The sentences that answer best, best first; none twice.
-pub fn quotes(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
+/// The sentences that may answer best, as far as retrieval tells, best first; none twice.
+pub fn candidates(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
     let mut order: Vec<&Scored> = scored.iter().collect();
     order.sort_by(|a, b| {
         let place = |one: &Scored| (one.passage, one.range.start);
         b.score().total_cmp(&a.score()).then(place(a).cmp(&place(b)))
     });
-    let mut quotes: Vec<Quote> = Vec::new();
+    let mut found: Vec<Quote> = Vec::new();
     for one in order {
         let Some(passage) = passages.get(one.passage) else { continue };
-        let Some(quote) = quote(passage, one.range.clone(), one.score()) else { continue };
-        if is_said(&quotes, &quote) {
-            continue;
-        }
-        if quotes.first().is_some_and(|best| one.score() < best.score - BELOW) {
-            break;
-        }
-        quotes.push(quote);
-        if quotes.len() == QUOTES {
+        let quote = quote(passage, one.range.clone(), one.score());
+        found.extend(quote.filter(|quote| !is_said(&found, quote)));
+        if found.len() == CANDIDATES {
             break;
         }
     }
-    quotes
+    found
 }
 
-/// Some places, given as numbers of passages and bytes of the article revisions' texts, as quotes, and
-/// with them the best of those that were chosen before, or all of these where there are no places; none
-/// twice, and none that only says what the question says.
-pub fn quotes_from(
+/// The first of these, as long as they are worth nearly as much as the best.
+pub fn best(candidates: &[Quote]) -> Vec<Quote> {
+    let least = candidates.first().map_or(0.0, |best| best.score - BELOW);
+    candidates.iter().take(QUOTES).take_while(|quote| quote.score >= least).cloned().collect()
+}
+
+/// The candidates with some places besides, given as numbers of passages and bytes of the article
+/// revisions' texts, which are worth as much as the best; none twice, and none that only says what the
+/// question says.
+pub fn with_places(
     question: &str,
-    places: &[(usize, Range<usize>)],
+    candidates: &[Quote],
+    places: &[Place],
     passages: &[Passage],
-    chosen: &[Quote],
 ) -> Vec<Quote> {
+    let most = candidates.first().map_or(0.0, |best| best.score);
     let at_places = places.iter().filter_map(|(n, range)| {
         let passage = passages.iter().find(|passage| passage.n == *n)?;
         let start = range.start.checked_sub(passage.range.start)?;
         let end = range.end.checked_sub(passage.range.start)?;
-        quote(passage, start..end, 0.0)
+        quote(passage, start..end, most)
     });
-    let mut quotes: Vec<Quote> = Vec::new();
-    let is_new = |quotes: &[Quote], quote: &Quote| {
-        !is_said(quotes, quote) && cite::adds_words(&quote.text, question)
-    };
-    for quote in at_places {
-        if quotes.len() < QUOTES - 1 && is_new(&quotes, &quote) {
-            quotes.push(quote);
+    let mut found: Vec<Quote> = Vec::new();
+    for quote in at_places.take(PLACES).chain(candidates.iter().cloned()) {
+        if !is_said(&found, &quote) && cite::adds_words(&quote.text, question) {
+            found.push(quote);
         }
     }
-    let more = if quotes.is_empty() { QUOTES } else { 1 };
-    for quote in chosen.iter().take(more) {
-        if is_new(&quotes, quote) {
-            quotes.push(quote.clone());
-        }
+    found
+}
+
+/// A quote, and the LLM's log-odds that it answers by itself.
+pub type Judged = (Quote, f32);
+
+/// Of quotes that an LLM has judged those that answer best, best first. Where a figure is asked for,
+/// one that has none is no answer.
+pub fn chosen(question: &str, mut judged: Vec<Judged>) -> Vec<Quote> {
+    if cite::asks_for_figure(question) {
+        judged.retain(|(quote, _)| cite::adds_figure(&quote.text, question));
     }
-    quotes
+    judged.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+    let least = judged.first().map_or(0.0, |best| worth(best) - LESS);
+    let near = judged.into_iter().take_while(|one| worth(one) >= least);
+    near.take(QUOTES).map(|(quote, _)| quote).collect()
+}
+
+/// The one of judged quotes that answers best, to stand below what an LLM wrote; `None` if it doesn't
+/// answer well enough, or says little that isn't said.
+pub fn evidence(sentences: &[AnswerSentence], judged: Vec<Judged>) -> Option<Quote> {
+    let best = judged.into_iter().max_by(|a, b| worth(a).total_cmp(&worth(b)));
+    let (quote, _) = best.filter(|(_, odds)| *odds >= EVIDENT)?;
+    let said: Vec<&str> = sentences.iter().map(|sentence| sentence.text.as_str()).collect();
+    (cite::share_said(&quote.text, &said.join(" ")) <= SAID).then_some(quote)
+}
+
+/// What ranks a quote that was judged among the others.
+fn worth((quote, odds): &Judged) -> f32 {
+    RETRIEVED * quote.score + odds
 }
 
 fn is_said(quotes: &[Quote], other: &Quote) -> bool {
@@ -144,7 +195,8 @@ mod tests {
                 Scored { passage: 0, range, cosine, covered: 0.0, below: 0.0 }
             })
             .collect();
-        quotes(&passages, &scored).into_iter().map(|quote| (quote.text, quote.range)).collect()
+        let candidates = candidates(&passages, &scored);
+        best(&candidates).into_iter().map(|quote| (quote.text, quote.range)).collect()
     }
 
     #[test]
@@ -170,19 +222,69 @@ mod tests {
     }
 
     #[test]
-    fn places_come_before_what_was_chosen() {
+    fn places_count_as_much_as_the_best_candidate() {
         let passages = [passage("The keel is laid first. The mast is next. The sail is last.")];
-        let chosen = [
+        let known = [
             Quote { n: 1, text: "The sail is last.".into(), range: 142..159, score: 0.7 },
             Quote { n: 1, text: "The keel is laid first.".into(), range: 100..123, score: 0.6 },
         ];
-        let asked = "Which comes next?";
-        let found = quotes_from(asked, &[(1, 124..142), (2, 0..9), (1, 0..4)], &passages, &chosen);
-        let found: Vec<(&str, Range<usize>)> =
-            found.iter().map(|quote| (quote.text.as_str(), quote.range.clone())).collect();
-        assert_eq!(found, [("The mast is next.", 124..141), ("The sail is last.", 142..159)]);
-        assert_eq!(quotes_from(asked, &[], &passages, &chosen), chosen);
+        let places = [(1, 124..142), (2, 0..9), (1, 0..4)];
+        let found = with_places("Which comes next?", &known, &places, &passages);
+        let found: Vec<(&str, Range<usize>, f32)> =
+            found.iter().map(|one| (one.text.as_str(), one.range.clone(), one.score)).collect();
+        assert_eq!(found[0], ("The mast is next.", 124..141, 0.7));
+        assert_eq!(
+            found[1..].iter().map(|one| one.0).collect::<Vec<_>>(),
+            ["The sail is last.", "The keel is laid first."]
+        );
         let asked = "Is it true that the sail is last?";
-        assert_eq!(quotes_from(asked, &[], &passages, &chosen), chosen[1..]);
+        assert_eq!(with_places(asked, &known, &[], &passages), known[1..]);
+    }
+
+    /// Quotes of three sentences with scores and an LLM's log-odds.
+    fn chosen_of(question: &str, judged: [(f32, f32); 3]) -> Vec<String> {
+        let texts = ["The keel is oak.", "It weighs 163 kilograms.", "The sail is red."];
+        let quote = |(text, (score, odds)): (&str, (f32, f32))| {
+            (Quote { n: 1, text: text.into(), range: 0..1, score }, odds)
+        };
+        let judged = texts.into_iter().zip(judged).map(quote).collect();
+        chosen(question, judged).into_iter().map(|quote| quote.text).collect()
+    }
+
+    #[test]
+    fn what_the_llm_says_of_quotes_orders_them() {
+        let asked = "What is the boat like?";
+        let odds = [(0.5, -0.5), (0.4, 1.5), (0.3, -2.0)];
+        assert_eq!(chosen_of(asked, odds), ["It weighs 163 kilograms."]);
+        let near = [(0.5, 0.5), (0.4, 1.5), (0.3, -2.0)];
+        assert_eq!(chosen_of(asked, near), ["It weighs 163 kilograms.", "The keel is oak."]);
+        let alike = [(0.5, 0.0), (0.4, 0.0), (0.45, 0.0)];
+        let order = ["The keel is oak.", "The sail is red.", "It weighs 163 kilograms."];
+        assert_eq!(chosen_of(asked, alike), order);
+        assert_eq!(chosen_of("How many kilograms does it weigh?", alike), order[2..]);
+    }
+
+    #[test]
+    fn what_stands_below_an_answer_answers_and_says_more() {
+        let said = |text: &str| AnswerSentence {
+            text: text.into(),
+            citations: vec![1],
+            evidence: vec![],
+            signals: None,
+        };
+        let quote = |text: &str, score: f32, odds: f32| {
+            (Quote { n: 1, text: text.into(), range: 0..1, score }, odds)
+        };
+        let of = |above: &str, judged: Vec<Judged>| {
+            evidence(&[said(above)], judged).map(|quote| quote.text)
+        };
+        let weight = quote("The hull weighs 163 kilograms without its mast.", 0.4, 0.6);
+        let keel = quote("The keel is oak.", 0.5, 0.1);
+        let both = || vec![keel.clone(), weight.clone()];
+        assert_eq!(of("It is heavy.", both()), Some(weight.0.text.clone()));
+        // It says the same.
+        assert_eq!(of("The hull weighs 163 kilograms without the mast.", both()), None);
+        assert_eq!(of("It is heavy.", vec![quote("The keel is oak.", 0.9, -0.1)]), None);
+        assert_eq!(of("It is heavy.", vec![]), None);
     }
 }

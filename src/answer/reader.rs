@@ -15,15 +15,17 @@ use crate::base::error::Result;
 use crate::base::text::collapse;
 use crate::retrieve::Passage;
 
+/// A place in a passage: its number, and bytes of the article revision's text.
+pub(super) type Place = (usize, Range<usize>);
+
 /// What became of what an LLM wrote.
 pub(super) struct Reading {
     /// What holds.
     pub sentences: Vec<AnswerSentence>,
     /// What went.
     pub dropped: Vec<DroppedSentence>,
-    /// Where passages tell of what went because it may not hold: their numbers, and the bytes of
-    /// the article revisions' texts.
-    pub places: Vec<(usize, Range<usize>)>,
+    /// Where passages tell of what went because it may not hold.
+    pub places: Vec<Place>,
 }
 
 /// Reads sentence by sentence.
@@ -37,7 +39,7 @@ pub(super) struct Reader<'a> {
     wants_figure: bool,
     sentences: Vec<AnswerSentence>,
     dropped: Vec<DroppedSentence>,
-    places: Vec<(usize, Range<usize>)>,
+    places: Vec<Place>,
     /// What opens a list ("The steps are:") of which no item has been kept yet.
     opening: Option<AnswerSentence>,
     /// Sentences that the words don't tell enough of, and those after them; whether they hold.

@@ -37,6 +37,10 @@ pub struct Signals {
     pub agree: f32,
     /// The LLM's log-odds that the passages state the answer; `None` if it was not asked.
     pub verdict: Option<f32>,
+    /// The LLM's log-odds that the best of the passages' sentences answers by itself; `None` if it was
+    /// not asked, as the verdict was clear.
+    #[serde(default)]
+    pub quote: Option<f32>,
     /// The mean natural logarithm of how likely each token was that the LLM wrote; `None` if it wrote
     /// nothing. Known too late to decide on what is shown.
     pub written: Option<f32>,
@@ -143,12 +147,13 @@ pub fn signals(
         names: if names.is_empty() { 1.0 } else { found as f32 / names.len() as f32 },
         agree: f32::from(u8::from(by_vector.is_some() && by_vector == by_words)),
         verdict: None,
+        quote: None,
         written: None,
     }
 }
 
 /// How many numbers the models weigh.
-pub const FEATURES: usize = 9;
+pub const FEATURES: usize = 10;
 
 /// Log-odds as a linear function of the features.
 struct Model {
@@ -158,27 +163,49 @@ struct Model {
 
 /// Without the LLM's verdict.
 const BEFORE: Model =
-    Model { bias: -4.68, weights: [6.57, 0.0, 0.0, 0.0, 0.0, 0.0, 1.79, 0.0, 0.0] };
+    Model { bias: -4.68, weights: [6.57, 0.0, 0.0, 0.0, 0.0, 0.0, 1.79, 0.0, 0.0, 0.0] };
 /// With it.
 const AFTER: Model =
-    Model { bias: -3.05, weights: [5.38, 0.0, 0.0, 0.0, 0.0, 0.0, 0.84, 0.0, 1.81] };
+    Model { bias: -3.05, weights: [5.38, 0.0, 0.0, 0.0, 0.0, 0.0, 0.84, 0.0, 1.81, 0.0] };
+/// With that and the best sentence's.
+const JUDGED: Model =
+    Model { bias: -3.05, weights: [5.38, 0.0, 0.0, 0.0, 0.0, 0.0, 0.84, 0.0, 1.81, 1.0] };
 
 impl Signals {
     /// What the features are called, in their order.
-    pub const NAMES: [&str; FEATURES] =
-        ["cosine", "gap", "late", "sentence", "nearby", "covered", "names", "agree", "verdict"];
+    pub const NAMES: [&str; FEATURES] = [
+        "cosine", "gap", "late", "sentence", "nearby", "covered", "names", "agree", "verdict",
+        "quote",
+    ];
 
-    /// The features that the models weigh, in their order, the verdict last (0 without one).
+    /// The features that the models weigh, in their order, what the LLM says last (0 if it was not
+    /// asked).
     pub fn features(&self) -> [f32; FEATURES] {
-        let Signals { cosine, gap, late, sentence, nearby, covered, names, agree, verdict, .. } =
-            *self;
-        let verdict = verdict.unwrap_or(0.0).clamp(-6.0, 6.0);
-        [cosine, gap, late, sentence, nearby, covered, names, agree, verdict]
+        let Signals {
+            cosine,
+            gap,
+            late,
+            sentence,
+            nearby,
+            covered,
+            names,
+            agree,
+            verdict,
+            quote,
+            ..
+        } = *self;
+        let clamped = |odds: Option<f32>| odds.unwrap_or(0.0).clamp(-6.0, 6.0);
+        let (verdict, quote) = (clamped(verdict), clamped(quote));
+        [cosine, gap, late, sentence, nearby, covered, names, agree, verdict, quote]
     }
 
     /// How likely a right answer is, 0 to 1.
     pub fn probability(&self) -> f32 {
-        let Model { bias, weights } = if self.verdict.is_some() { AFTER } else { BEFORE };
+        let Model { bias, weights } = match (self.verdict, self.quote) {
+            (None, _) => BEFORE,
+            (Some(_), None) => AFTER,
+            (Some(_), Some(_)) => JUDGED,
+        };
         sigmoid(self.features().iter().zip(weights).fold(bias, |sum, (x, w)| sum + x * w))
     }
 }

@@ -182,7 +182,11 @@ pub fn explanation(pen: Pen, answer: &Answer) -> String {
 /// What an answer's confidence rests on, in one line.
 pub fn signals(answer: &Answer) -> String {
     let named = Signals::NAMES.iter().zip(answer.signals.features());
-    let shown = named.filter(|(name, _)| **name != "verdict" || answer.signals.verdict.is_some());
+    let shown = named.filter(|(name, _)| match **name {
+        "verdict" => answer.signals.verdict.is_some(),
+        "quote" => answer.signals.quote.is_some(),
+        _ => true,
+    });
     let shown: Vec<String> = shown.map(|(name, value)| format!("{name} {value:.2}")).collect();
     format!("signals: {}", shown.join(", "))
 }

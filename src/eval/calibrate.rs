@@ -78,15 +78,18 @@ pub fn examples(results: &[QuestionResult]) -> Vec<Example> {
 
 /// Fits all runs, and each by the others, and tests the fit on the runs of `tests` with their names.
 /// Each run, and within it the answerable and the other questions, counts the same. `used` has the
-/// positions of the features to weigh; if the verdict is one, only questions that the LLM was asked
-/// are fitted.
+/// positions of the features to weigh; if what the LLM says is among them, only questions are fitted of
+/// which it was asked that.
 pub fn calibrate(
     runs: &[Vec<Example>],
     tests: &[(String, Vec<Example>)],
     used: &[usize],
 ) -> Calibration {
-    let verdict = used.contains(&(FEATURES - 1));
-    let asked = |one: &&Example| !verdict || one.signals.verdict.is_some();
+    let uses = |name: &str| used.iter().any(|at| Signals::NAMES.get(*at) == Some(&name));
+    let (verdict, quote) = (uses("verdict"), uses("quote"));
+    let asked = |one: &&Example| {
+        (!verdict || one.signals.verdict.is_some()) && (!quote || one.signals.quote.is_some())
+    };
     let masked: Vec<Vec<(Features, bool)>> = runs
         .iter()
         .map(|run| {
@@ -219,7 +222,7 @@ mod tests {
     use super::*;
 
     const COSINE: usize = 0;
-    const VERDICT: usize = FEATURES - 1;
+    const VERDICT: usize = FEATURES - 2;
 
     fn example(cosine: f32, verdict: f32, answerable: bool) -> Example {
         let signals = Signals { cosine, verdict: Some(verdict), ..Signals::default() };

@@ -498,6 +498,12 @@ pub(super) fn adds_words(text: &str, question: &str) -> bool {
     !terms(text).is_subset(&terms(question))
 }
 
+/// The share of a text's content words that another text has, 0 to 1.
+pub(super) fn share_said(text: &str, other: &str) -> f32 {
+    let (all, said) = (terms(text), terms(other));
+    all.intersection(&said).count() as f32 / all.len().max(1) as f32
+}
+
 /// Whether a text has a figure that a question does not have.
 pub(super) fn adds_figure(text: &str, question: &str) -> bool {
     let asked = figures(question);

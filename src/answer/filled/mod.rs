@@ -10,16 +10,15 @@ use serde_json::Value;
 
 use super::asked::Asked;
 use super::cite::{Checker, Evidence, Missing, Subject, Support, SupportOptions};
-use super::prompt::Prompts;
 use super::reader::ITEM;
+use super::written::Llm;
 use super::{
     AbstainReason, Answer, AnswerSentence, AnswerStatus, DropReason, DroppedSentence, OnSaid, Said,
     joined,
 };
-use crate::base::Cancel;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::infer::schema::{Schema, Step};
-use crate::infer::{Finish, Generator, Sampling};
+use crate::infer::{Finish, Sampling};
 use crate::retrieve::Passage;
 
 /// The JSON of an answer, and where it is from.
@@ -86,8 +85,7 @@ impl Asked<'_> {
         &self,
         schema: &Schema,
         answer: &mut Answer,
-        prompts: &Prompts<'_>,
-        (generator, cancel): (&mut dyn Generator, &Cancel),
+        llm: &mut Llm<'_>,
         on_said: OnSaid<'_>,
     ) -> Result<()> {
         let sampling = Sampling {
@@ -98,8 +96,8 @@ impl Asked<'_> {
             schema: Some(schema.clone()),
         };
         let mut first_token_ms = 0;
-        let prompt = prompts.filled(&schema.text())?;
-        let generation = generator.generate(&prompt, &sampling, &mut |piece| {
+        let (prompt, cancel) = (llm.prompts.filled(&schema.text())?, llm.cancel);
+        let generation = llm.generator.generate(&prompt, &sampling, &mut |piece| {
             if first_token_ms == 0 && !piece.text.is_empty() {
                 first_token_ms = self.elapsed();
             }

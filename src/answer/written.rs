@@ -1,0 +1,198 @@
+//! What an LLM writes → sentences that hold, and the sentences of the passages that the LLM says answer:
+//! below them, or in their stead.
+
+use std::ops::ControlFlow;
+
+use super::asked::Asked;
+use super::cite::Sentences;
+use super::prompt::Prompts;
+use super::quote::{self, Judged, Quote};
+use super::reader::{Place, Reader, Reading};
+use super::signals::{Likelihood, SentenceSignals};
+use super::{AbstainReason, Answer, AnswerStatus, DropReason, OnSaid, Said, joined};
+use crate::base::Cancel;
+use crate::base::error::Result;
+use crate::infer::{Finish, Generator, Prompt, Sampling};
+
+/// What the LLM replies to a question that it is to say yes or no to.
+const REPLIES: [&str; 2] = ["Yes", "No"];
+
+impl Asked<'_> {
+    /// Has the LLM write, and keeps what holds; some of the `candidates` may have been judged before.
+    pub(super) fn say(
+        &self,
+        candidates: &[Quote],
+        mut judged: Vec<Judged>,
+        answer: &mut Answer,
+        llm: &mut Llm<'_>,
+        on_said: OnSaid<'_>,
+    ) -> Result<()> {
+        let places = self.write(answer, llm, on_said)?;
+        if answer.abstain_reason.is_some() {
+            return Ok(());
+        }
+        if answer.sentences.is_empty() {
+            let quotes = quote::with_places(self.question, candidates, &places, &answer.passages);
+            return self.fall_back(&quotes, judged, answer, llm, on_said);
+        }
+        if self.is_late() || answer.sentences.len() >= self.options.max_sentences {
+            return Ok(());
+        }
+        llm.judge(candidates, &mut judged)?;
+        answer.signals.quote = most(&judged);
+        if let Some(quote) = quote::evidence(&answer.sentences, judged) {
+            let sentence = quote.as_sentence();
+            on_said(Said::Sentence(&sentence))?;
+            answer.sentences.push(sentence);
+            answer.answer = joined(&answer.sentences);
+        }
+        Ok(())
+    }
+
+    /// Whether an answer is to take no longer.
+    fn is_late(&self) -> bool {
+        self.options.time().is_some_and(|time| self.start.elapsed() >= time)
+    }
+
+    /// Answers by those of some quotes that the LLM says answer, unless it is too unlikely that any
+    /// does. Some may have been judged before.
+    fn fall_back(
+        &self,
+        quotes: &[Quote],
+        mut judged: Vec<Judged>,
+        answer: &mut Answer,
+        llm: &mut Llm<'_>,
+        on_said: OnSaid<'_>,
+    ) -> Result<()> {
+        let is_named = self.is_named(&answer.signals);
+        let is_likely = answer.confidence >= self.options.caution.quotes() || is_named;
+        if self.escalates || !is_likely {
+            answer.abstain_reason = Some(AbstainReason::Unsupported);
+            return Ok(());
+        }
+        llm.judge(quotes, &mut judged)?;
+        answer.signals.quote = most(&judged);
+        judged.retain(|(quote, odds)| {
+            quotes.contains(quote) && (is_named || *odds >= self.options.caution.quote_odds())
+        });
+        answer.quote(&quote::chosen(self.question, judged));
+        for sentence in &answer.sentences {
+            on_said(Said::Sentence(sentence))?;
+        }
+        if answer.sentences.is_empty() {
+            answer.abstain_reason = Some(AbstainReason::Unsupported);
+        }
+        Ok(())
+    }
+
+    /// Has the LLM write, and keeps what holds. The places of what may not hold, as numbers of passages
+    /// and bytes of the article revisions' texts.
+    fn write(
+        &self,
+        answer: &mut Answer,
+        llm: &mut Llm<'_>,
+        on_said: OnSaid<'_>,
+    ) -> Result<Vec<Place>> {
+        let (cancel, options) = (llm.cancel, self.options);
+        let sampling = Sampling {
+            max_tokens: options.max_tokens,
+            temperature: options.temperature,
+            seed: options.seed,
+            stop: vec![],
+            schema: None,
+        };
+        let mut reader = Reader::new(&answer.passages, self.question, options);
+        let mut cutter = Sentences::default();
+        let mut likelihood = Likelihood::default();
+        let mut failure = None;
+        let mut first_token_ms = 0;
+        let prompt = llm.prompts.answer()?;
+        let generation = llm.generator.generate(&prompt, &sampling, &mut |piece| {
+            if first_token_ms == 0 && !piece.text.trim().is_empty() {
+                first_token_ms = self.elapsed();
+            }
+            likelihood.push(&piece);
+            let complete = cutter.push(piece.text);
+            let written = match complete.is_empty() {
+                true => SentenceSignals::default(),
+                false => likelihood.until(cutter.pending()),
+            };
+            for sentence in complete {
+                match reader.read(&sentence, written, on_said) {
+                    Ok(ControlFlow::Continue(())) => {}
+                    Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
+                    Err(error) => {
+                        failure = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+            }
+            let is_over = cancel.is_raised() || self.is_late() && reader.has_sentences();
+            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        cancel.check()?;
+        if let Some(rest) = cutter.finish() {
+            let written = likelihood.until(0);
+            match generation.finish {
+                Finish::Stop => {
+                    let _ = reader.read(&rest, written, on_said)?;
+                }
+                Finish::Length => reader.drop(&rest, DropReason::Unfinished, on_said)?,
+                Finish::Cancelled => {}
+            }
+        }
+        let mut ask = |sentence: &str| llm.odds(&llm.prompts.support(sentence)?);
+        let Reading { sentences, dropped, places } = reader.end(&mut ask, on_said)?;
+        answer.note(&generation, first_token_ms);
+        let declined = dropped.iter().any(|sentence| sentence.why == DropReason::Declines);
+        answer.dropped = dropped;
+        if !sentences.is_empty() {
+            answer.status = AnswerStatus::Answered;
+            answer.answer = joined(&sentences);
+            answer.sentences = sentences;
+        } else if declined {
+            answer.abstain_reason = Some(AbstainReason::Declined);
+        }
+        Ok(places)
+    }
+}
+
+/// The highest log-odds of some quotes.
+pub(super) fn most(judged: &[Judged]) -> Option<f32> {
+    judged.iter().map(|(_, odds)| *odds).reduce(f32::max)
+}
+
+/// An LLM that is asked about a question's passages.
+pub(super) struct Llm<'a> {
+    pub prompts: &'a Prompts<'a>,
+    pub generator: &'a mut dyn Generator,
+    pub cancel: &'a Cancel,
+}
+
+impl Llm<'_> {
+    /// How much likelier it is to go on with yes than with no, as the natural logarithm.
+    pub(super) fn odds(&mut self, prompt: &Prompt) -> Result<f32> {
+        let is_over = || self.cancel.is_raised();
+        let mut go_on =
+            || if is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let scores = self.generator.score(prompt, &REPLIES, &mut go_on)?;
+        Ok(match scores[..] {
+            [yes, no] => (yes - no) as f32,
+            _ => 0.0,
+        })
+    }
+
+    /// Adds those of some quotes that were not judged yet, each with the log-odds that it answers.
+    pub(super) fn judge(&mut self, quotes: &[Quote], judged: &mut Vec<Judged>) -> Result<()> {
+        for quote in quotes {
+            if !judged.iter().any(|(known, _)| known == quote) {
+                let odds = self.odds(&self.prompts.quote(&quote.text)?)?;
+                judged.push((quote.clone(), odds));
+            }
+        }
+        Ok(())
+    }
+}
