@@ -89,6 +89,7 @@ fn point(n: u64) -> Point {
             other_sources: vec![],
             url: Some(format!("https://example.org/{}", n / 10)),
             title: format!("Article {}", n / 10),
+            subtitle: None,
             authors: vec!["Ida".into()],
             // Five years, evenly.
             published: jiff::Timestamp::from_second(1_577_836_800 + (n % 1_826) as i64 * 86_400)

@@ -15,6 +15,7 @@ fuzz_target!(|input: (u8, u8, &str)| {
         other_sources: vec![],
         url: None,
         title: "A title".into(),
+        subtitle: None,
         authors: vec![],
         published: None,
         tags: vec![],

@@ -167,6 +167,7 @@ fn passage(kept: KeptPassage) -> Passage {
             other_sources: Vec::new(),
             url: kept.url,
             title: kept.title,
+            subtitle: None,
             authors: Vec::new(),
             published: kept.published,
             tags: Vec::new(),

@@ -10,6 +10,7 @@ pub fn article(title: &str) -> ArticleMeta {
         other_sources: vec![],
         url: None,
         title: title.into(),
+        subtitle: None,
         authors: vec![],
         published: None,
         tags: vec![],

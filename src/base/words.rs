@@ -134,6 +134,8 @@ pub struct ParsedArticle {
     pub url: Option<String>,
     /// Plain text, white space collapsed; may be empty.
     pub title: String,
+    /// What the source gives of it beside the whole body, as one plain line; an excerpt is none.
+    pub subtitle: Option<String>,
     /// Names, in the order given.
     pub authors: Vec<String>,
     /// First publication, in UTC.
@@ -177,6 +179,8 @@ pub struct ArticleMeta {
     pub url: Option<String>,
     /// Title, plain text.
     pub title: String,
+    /// Subtitle, plain text. Only the library has it: of an article from an index it is `None`.
+    pub subtitle: Option<String>,
     /// Names, in the order given.
     pub authors: Vec<String>,
     /// First publication, in UTC.

@@ -268,6 +268,9 @@ pub(super) fn show(app: &App<'_>, args: &Show) -> Result<Outcome> {
     }
     let pen = app.ui.pen;
     let mut text = format!("{}\n", text::place(pen, &article.meta, &[]));
+    if let Some(subtitle) = &article.meta.subtitle {
+        text.push_str(&format!("{}\n", pen.safe(&collapse(subtitle))));
+    }
     let authors = article.meta.authors.join(", ");
     text.push_str(&pen.paint(
         styles::ASIDE,

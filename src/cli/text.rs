@@ -245,6 +245,7 @@ mod tests {
             other_sources: vec![],
             url: Some("https://example.org/p/varnish".into()),
             title: "Varnish\u{202e} and\npatience".into(),
+            subtitle: None,
             authors: vec!["Ida Holm".into()],
             published: "2025-03-04T05:06:07Z".parse().ok(),
             tags: vec!["boats".into()],

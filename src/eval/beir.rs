@@ -56,6 +56,7 @@ pub fn corpus(text: &str) -> Result<Vec<ParsedArticle>> {
             guid: Some(document.id),
             url: None,
             title: collapse(&document.title),
+            subtitle: None,
             authors: Vec::new(),
             published: None,
             updated: None,

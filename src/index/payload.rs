@@ -91,6 +91,7 @@ impl Payload {
             other_sources: sources.collect(),
             url: self.url.take(),
             title: std::mem::take(&mut self.title),
+            subtitle: None,
             authors: std::mem::take(&mut self.author),
             published: self.published,
             tags: std::mem::take(&mut self.tag),

@@ -50,10 +50,11 @@ pub struct RevisionInfo {
     pub seen_at: Timestamp,
 }
 
-/// Columns of an article's meta; 8 of them, see [`meta`].
+/// Columns of an article's meta; 9 of them, see [`meta`].
 pub(super) const META: &str = "a.id, a.url, a.title, a.authors, a.published, a.tags, a.revision,
     (SELECT json_group_array(source_id) FROM
-        (SELECT source_id FROM memberships m WHERE m.article_id = a.id ORDER BY seq))";
+        (SELECT source_id FROM memberships m WHERE m.article_id = a.id ORDER BY seq)),
+    a.subtitle";
 
 pub(super) fn meta(row: &Row<'_>) -> Sql<ArticleMeta> {
     let id: String = row.get(0)?;
@@ -64,6 +65,7 @@ pub(super) fn meta(row: &Row<'_>) -> Sql<ArticleMeta> {
     Ok(ArticleMeta {
         url: row.get(1)?,
         title: row.get(2)?,
+        subtitle: row.get(8)?,
         authors: from_json("authors", &name, row.get_ref(3)?.as_str()?)?,
         published: published.map(|at| from_micros("published", &name, at)).transpose()?,
         tags: from_json("tags", &name, row.get_ref(5)?.as_str()?)?,
@@ -83,10 +85,10 @@ fn info(row: &Row<'_>) -> Sql<ArticleInfo> {
     let time = |column, at| from_micros(column, &name, at);
     Ok(ArticleInfo {
         revision: row.get(6)?,
-        updated: row.get::<_, Option<i64>>(8)?.map(|at| time("updated", at)).transpose()?,
-        extent: extent(row.get_ref(9)?.as_str()?, &name)?,
-        first_seen: time("first_seen", row.get(10)?)?,
-        changed_at: time("changed_at", row.get(11)?)?,
+        updated: row.get::<_, Option<i64>>(9)?.map(|at| time("updated", at)).transpose()?,
+        extent: extent(row.get_ref(10)?.as_str()?, &name)?,
+        first_seen: time("first_seen", row.get(11)?)?,
+        changed_at: time("changed_at", row.get(12)?)?,
         meta,
     })
 }
@@ -295,10 +297,10 @@ fn article(tx: &Transaction<'_>, id: &ArticleId, revision: Option<u32>) -> Sql<O
         .query_row(params![id.0, revision], |row| {
             let name = format!("the article {id}");
             let mut meta = meta(row)?;
-            meta.title = row.get(8)?;
-            let content = content(row.get_ref(9)?.as_str()?, row.get(10)?, &name)?;
-            let extent = extent(row.get_ref(11)?.as_str()?, &name)?;
-            Ok(Article { meta, content, extent, revision: row.get(12)? })
+            meta.title = row.get(9)?;
+            let content = content(row.get_ref(10)?.as_str()?, row.get(11)?, &name)?;
+            let extent = extent(row.get_ref(12)?.as_str()?, &name)?;
+            Ok(Article { meta, content, extent, revision: row.get(13)? })
         })
         .optional()
 }

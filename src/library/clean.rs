@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
 
 use super::articles::{META, content, meta};
 use super::cleaning::Cleaning;
@@ -91,7 +93,7 @@ pub(super) const NEWEST: &str =
     "articles a JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision";
 
 pub(super) fn newest_of(row: &rusqlite::Row<'_>) -> Sql<Newest> {
-    Ok(Newest { meta: meta(row)?, revision: row.get(6)?, hash: row.get(8)?, at: row.get(9)? })
+    Ok(Newest { meta: meta(row)?, revision: row.get(6)?, hash: row.get(9)?, at: row.get(10)? })
 }
 
 pub(super) fn newest(tx: &Transaction<'_>, id: &ArticleId) -> Sql<Option<Newest>> {
@@ -145,9 +147,45 @@ pub(super) fn cleaned(
     tx.prepare_cached(&sql)?.query_row([&cleaning.name, &id.0], |row| cleaned_of(row, 0)).optional()
 }
 
-/// What an index compares.
+/// What an index keeps of an article, as its state is made from.
+#[derive(Serialize)]
+struct Indexed<'a> {
+    id: &'a ArticleId,
+    source: &'a SourceId,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    other_sources: &'a [SourceId],
+    url: Option<&'a str>,
+    title: &'a str,
+    authors: &'a [String],
+    published: Option<Timestamp>,
+    tags: &'a [String],
+}
+
+/// What an index compares. The subtitle is no part of it: no index keeps it, and none need be
+/// changed because of it.
 pub(super) fn state(document: &DocumentId, meta: &ArticleMeta) -> Sql<String> {
-    Ok(digest(&[&document.0, &to_json(meta)?])[..32].to_owned())
+    let ArticleMeta {
+        id,
+        source,
+        other_sources,
+        url,
+        title,
+        subtitle: _,
+        authors,
+        published,
+        tags,
+    } = meta;
+    let indexed = Indexed {
+        id,
+        source,
+        other_sources,
+        url: url.as_deref(),
+        title,
+        authors,
+        published: *published,
+        tags,
+    };
+    Ok(digest(&[&document.0, &to_json(&indexed)?])[..32].to_owned())
 }
 
 /// Brings the rows of articles up to date, and with them what repeats across their sources' and

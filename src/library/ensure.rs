@@ -56,15 +56,15 @@ pub(super) fn stale(
     let mut rows = statement.query([&cleaning.name])?;
     while let Some(row) = rows.next()? {
         let Newest { meta, revision, at, .. } = newest_of(row)?;
-        let has_row = row.get_ref(10)? != rusqlite::types::ValueRef::Null;
-        let held = if has_row { Some(cleaned_of(row, 10)?) } else { None };
+        let has_row = row.get_ref(11)? != rusqlite::types::ValueRef::Null;
+        let held = if has_row { Some(cleaned_of(row, 11)?) } else { None };
         let keeps = cleaning.keeps(&meta.source);
         let (mut is_new, mut is_stale) = (true, true);
         if let Some(held) = &held {
             if !sets.contains_key(&meta.source) {
                 sets.insert(meta.source.clone(), learned(tx, cleaning, &meta.source)?);
             }
-            let keys = to_keys(row.get_ref(16)?.as_blob()?, &format!("the article {}", meta.id))?;
+            let keys = to_keys(row.get_ref(17)?.as_blob()?, &format!("the article {}", meta.id))?;
             let set = if keeps { Repeated::default() } else { sets[&meta.source].among(&keys) };
             is_new = held.revision != revision || cleaning.keeps(&held.source) != keeps;
             is_stale = is_new

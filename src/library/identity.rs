@@ -277,6 +277,7 @@ mod tests {
                 guid: guid.map(str::to_owned),
                 url: url.map(str::to_owned),
                 title: "T".into(),
+                subtitle: None,
                 authors: vec![],
                 published: None,
                 updated: None,

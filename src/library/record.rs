@@ -60,6 +60,7 @@ struct Current {
     published: Option<i64>,
     updated: Option<i64>,
     tags: Vec<String>,
+    subtitle: Option<String>,
 }
 
 impl Library {
@@ -200,8 +201,8 @@ fn insert(
     let article = &item.article;
     let mut put = tx.prepare_cached(
         "INSERT OR IGNORE INTO articles (id, revision, url, title, authors, published, updated,
-             tags, content_source, first_seen, changed_at)
-         VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+             tags, content_source, first_seen, changed_at, subtitle)
+         VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
     )?;
     let mut id = marks.mint();
     // An id that is taken by an article that this is not: rare, and solved the same way each time.
@@ -216,6 +217,7 @@ fn insert(
             to_json(&article.tags)?,
             source.0,
             to_micros(now),
+            article.subtitle,
         ])?;
         if new > 0 {
             break;
@@ -253,7 +255,7 @@ fn update(
     };
     tx.prepare_cached(
         "UPDATE articles SET url = ?2, authors = ?3, published = ?4, updated = ?5, tags = ?6,
-             content_source = ?7 WHERE id = ?1",
+             content_source = ?7, subtitle = ?8 WHERE id = ?1",
     )?
     .execute(params![
         id.0,
@@ -263,6 +265,7 @@ fn update(
         article.updated.map(to_micros).or(current.updated),
         or_kept(&article.tags, &current.tags)?,
         source.0,
+        article.subtitle.as_ref().or(current.subtitle.as_ref()),
     ])?;
     if is_changed {
         let revision = current.revision + 1;
@@ -278,7 +281,7 @@ fn update(
 fn current(tx: &Transaction<'_>, id: &ArticleId) -> Sql<Current> {
     tx.prepare_cached(
         "SELECT a.revision, r.hash, r.extent, r.is_empty, a.content_source, a.url,
-             a.authors, a.published, a.updated, a.tags
+             a.authors, a.published, a.updated, a.tags, a.subtitle
          FROM articles a JOIN revisions r ON r.article_id = a.id AND r.revision = a.revision
          WHERE a.id = ?1",
     )?
@@ -295,6 +298,7 @@ fn current(tx: &Transaction<'_>, id: &ArticleId) -> Sql<Current> {
             published: row.get(7)?,
             updated: row.get(8)?,
             tags: from_json("tags", &name, row.get_ref(9)?.as_str()?)?,
+            subtitle: row.get(10)?,
         })
     })
 }

@@ -269,6 +269,7 @@ pub fn point(n: u128, article: &str, text: &str, dimensions: usize) -> Point {
             other_sources: if n == 4 { vec![SourceId("feed-9".into())] } else { vec![] },
             url: Some(format!("https://example.org/{article}")),
             title: format!("On Gluing {article}"),
+            subtitle: None,
             authors: vec![if n < 3 { "Ida".into() } else { "Owen".into() }],
             published: (n != 5)
                 .then(|| format!("2025-0{}-01T00:00:00Z", n % 9 + 1).parse().unwrap()),

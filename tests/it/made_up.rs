@@ -110,6 +110,7 @@ impl Home {
             guid: Some(name.to_owned()),
             url: Some(format!("https://x.org/{name}")),
             title: format!("On {name}"),
+            subtitle: None,
             authors: vec![format!("Author {}", name.len())],
             published: "2025-03-01T00:00:00Z".parse().ok(),
             updated: None,

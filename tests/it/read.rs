@@ -346,7 +346,7 @@ pub fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 const POSTS: &str = "post_id,post_date,is_published,email_sent_at,type,audience,title,subtitle\n\
-    101.steam,2025-03-04T07:00:00.000Z,true,,newsletter,everyone,\"Steam, and what it bends\",\n\
+    101.steam,2025-03-04T07:00:00.000Z,true,,newsletter,everyone,\"Steam, and what it bends\",An hour & its inch\n\
     102.draft,,false,,newsletter,everyone,Not yet,\n\
     103.gone,2025-03-11T07:00:00.000Z,true,,newsletter,everyone,Gone,\n";
 
@@ -364,6 +364,7 @@ fn a_substack_export_is_read() {
     assert_eq!(source.articles.len(), 1);
     let article = &source.articles[0];
     assert_eq!(article.title, "Steam, and what it bends");
+    assert_eq!(article.subtitle.as_deref(), Some("An hour & its inch"));
     assert_eq!(article.guid.as_deref(), Some("101.steam"));
     assert_eq!(article.published.unwrap().to_string(), "2025-03-04T07:00:00Z");
     assert!(article.content.raw().contains("no less"));

@@ -105,7 +105,8 @@ impl DeltaWriter {
         points: &[RawPoint],
     ) -> Result<()> {
         let heading = Heading {
-            article: article.clone(),
+            // As in the base, whose payloads don't have it.
+            article: ArticleMeta { subtitle: None, ..article.clone() },
             revision,
             document: document.clone(),
             points: points.len(),

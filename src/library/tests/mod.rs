@@ -90,6 +90,7 @@ pub(super) fn item(name: &str, day: i64, html: &str) -> Item {
             guid: Some(format!("https://x.org/{name}")),
             url: Some(format!("https://x.org/{name}")),
             title: name.to_owned(),
+            subtitle: None,
             authors: vec![],
             published: Some(at(day * 86_400)),
             updated: None,

@@ -122,6 +122,38 @@ fn an_article_changes_its_state_with_what_is_known_of_it_and_its_text() {
     check(true);
 }
 
+#[test]
+fn a_subtitle_comes_with_the_next_reading_and_needs_no_revision() {
+    let home = Home::new();
+    let clean = CleanOptions::default();
+    let mut one = item("one", 1, "<p>Text.</p>");
+    home.read(FEED, std::slice::from_ref(&one));
+    let (states, number) = (home.states(&clean), home.library.changes().unwrap());
+    let mut read = |subtitle: Option<&str>| {
+        one.article.subtitle = subtitle.map(str::to_owned);
+        let recorded = home.read(FEED, std::slice::from_ref(&one));
+        assert_eq!((recorded.changed.len(), recorded.unchanged), (0, 1));
+        let info = home.library.articles(&Default::default()).unwrap().remove(0);
+        let article = home.library.article(&info.meta.id).unwrap().unwrap();
+        assert_eq!((info.revision, article.meta), (1, info.meta.clone()));
+        info.meta.subtitle
+    };
+    assert_eq!(read(None), None);
+    assert_eq!(read(Some("Of wood")).as_deref(), Some("Of wood"));
+    assert_eq!(read(Some("Of oak")).as_deref(), Some("Of oak"));
+    // A reading without one says nothing against it.
+    assert_eq!(read(None).as_deref(), Some("Of oak"));
+    // No index is made from it.
+    assert_eq!(home.states(&clean), states);
+    assert_eq!(home.library.changes().unwrap(), number);
+    // One that is there from the start.
+    let mut two = item("two", 2, "<p>Other text.</p>");
+    two.article.subtitle = Some("Of ash".to_owned());
+    home.read(FEED, &[two]);
+    let newest = home.library.articles(&Default::default()).unwrap().remove(0);
+    assert_eq!(newest.meta.subtitle.as_deref(), Some("Of ash"));
+}
+
 /// A title that can't be read is an error for whoever looks at all titles.
 #[test]
 fn a_look_up_by_url_looks_at_one_article() {

@@ -6,6 +6,7 @@ use std::io::{Cursor, Read};
 use serde::Deserialize;
 use zip::ZipArchive;
 
+use super::subtitle::{line, subtitle};
 use super::{Hint, Parsed, blank, date};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::text::collapse;
@@ -36,6 +37,8 @@ struct Post {
     is_published: String,
     #[serde(default)]
     title: String,
+    #[serde(default)]
+    subtitle: String,
 }
 
 /// An archive that is open, with what has been taken from it.
@@ -141,13 +144,15 @@ fn substack(archive: &mut Archive<'_>, list: &str) -> Result<ParsedSource> {
 
 fn article(post: &Post, html: &[u8]) -> ParsedArticle {
     let body = super::encoding::decode(html, Some("text/html; charset=utf-8")).text;
-    ParsedArticle {
+    let mut article = ParsedArticle {
         guid: Some(post.post_id.clone()).filter(|id| !id.is_empty()),
         title: collapse(&post.title),
         published: date::parse(&post.post_date),
         content: Content::Html(body),
         ..blank()
-    }
+    };
+    article.subtitle = subtitle([line(&post.subtitle)], &article);
+    article
 }
 
 /// An archive of files, each read as it would be by itself.

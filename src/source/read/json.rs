@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::subtitle::{line, subtitle};
 use super::{Hint, Parsed, absolute, blank, date, plain};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::text::collapse;
@@ -75,6 +76,7 @@ fn article(item: &Value, base: Option<&str>) -> ParsedArticle {
         article.extent = Extent::Summary;
         Content::Text(string(item, "summary").unwrap_or_default())
     };
+    article.subtitle = subtitle(string(item, "summary").map(|text| line(&text)), &article);
     article
 }
 

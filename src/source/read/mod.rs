@@ -9,6 +9,7 @@ mod export;
 mod feed;
 mod json;
 mod page;
+mod subtitle;
 mod wrapped;
 mod xml;
 
@@ -170,6 +171,7 @@ fn blank() -> ParsedArticle {
         guid: None,
         url: None,
         title: String::new(),
+        subtitle: None,
         authors: Vec::new(),
         published: None,
         updated: None,

@@ -3,6 +3,7 @@
 use ego_tree::iter::Edge;
 use scraper::{Html, Selector};
 
+use super::subtitle::{line, subtitle};
 use super::{Hint, Parsed, absolute, blank, date};
 use crate::base::text::collapse;
 use crate::base::{Content, ParsedArticle};
@@ -46,6 +47,7 @@ pub(super) fn html(text: &str, hint: &Hint<'_>) -> Parsed {
         .map(|words| words.split(',').map(collapse).filter(|word| !word.is_empty()).collect())
         .unwrap_or_default();
     article.content = Content::Html(main_content(&page, text, base.as_deref()));
+    article.subtitle = subtitle(meta("og:description").or_else(|| meta("description")), &article);
     let mut feeds = Vec::new();
     if let Ok(selector) = Selector::parse("link[rel~=\"alternate\"][href]") {
         for link in page.select(&selector) {
@@ -150,6 +152,8 @@ pub(super) fn markdown(text: &str, hint: &Hint<'_>) -> Parsed {
         .and_then(|url| absolute(&url, hint.url));
     article.guid = first(&["id", "guid"]);
     article.content = Content::Markdown(body.to_owned());
+    let subtitles = [first(&["subtitle"]), first(&["description"])];
+    article.subtitle = subtitle(subtitles.into_iter().flatten().map(|text| line(&text)), &article);
     Parsed::Page { article: Box::new(article), feeds: Vec::new() }
 }
 

@@ -3,6 +3,7 @@
 use super::{Open, TextKind};
 use crate::base::text::collapse;
 use crate::base::{Content, Extent, ParsedArticle};
+use crate::source::read::subtitle::{line, subtitle};
 use crate::source::read::{absolute, blank, date, plain};
 
 /// An article on its way, with the candidates for what it will be.
@@ -10,6 +11,8 @@ pub(super) struct Draft {
     pub(super) article: ParsedArticle,
     /// Rank and body; the highest rank wins, of equal ones the longer.
     body: Option<(u8, Content)>,
+    /// Rank and plain text of what may be the subtitle.
+    asides: Vec<(u8, String)>,
     permalink: Option<String>,
     /// Rank of the link; a better one replaces it.
     pub(super) link: u8,
@@ -27,6 +30,7 @@ impl Draft {
         Draft {
             article: blank(),
             body: None,
+            asides: Vec::new(),
             permalink: None,
             link: 0,
             title: 0,
@@ -51,6 +55,14 @@ impl Draft {
         }
     }
 
+    /// Takes a short text in, which may be the body, or else the subtitle.
+    fn offer_short(&mut self, rank: u8, open: &Open, content: Content) {
+        let is_plain = open.kind == TextKind::Plain;
+        let text = if is_plain { collapse(content.raw()) } else { line(content.raw()) };
+        self.asides.push((rank, text));
+        self.offer(rank, content);
+    }
+
     pub(super) fn finish(mut self) -> ParsedArticle {
         let mut article = self.article;
         if self.link == 0 {
@@ -63,6 +75,8 @@ impl Draft {
             }
             article.content = content;
         }
+        self.asides.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+        article.subtitle = subtitle(self.asides.into_iter().map(|(_, text)| text), &article);
         article.authors.dedup();
         article.tags.retain(|tag| !tag.is_empty());
         let mut seen = std::collections::HashSet::new();
@@ -168,10 +182,16 @@ pub(super) fn in_item(draft: &mut Draft, open: &Open, name: &str, parent: &str, 
         "xhtml:body" | "body" | "fullitem" | "xhtml:div" if is_direct => {
             draft.offer(FULL, Content::Html(text.to_owned()));
         }
-        "description" | "summary" if is_direct => draft.offer(2, content(open, text)),
-        "dc:description" | "excerpt:encoded" | "itunes:summary" if is_direct => {
-            draft.offer(1, Content::Html(text.to_owned()));
+        "description" | "summary" if is_direct => {
+            draft.offer_short(2, open, content(open, text));
         }
+        "dc:description" | "excerpt:encoded" | "itunes:summary" if is_direct => {
+            draft.offer_short(1, open, Content::Html(text.to_owned()));
+        }
+        "itunes:subtitle" if is_direct => {
+            draft.offer_short(0, open, Content::Html(text.to_owned()));
+        }
+        // What is said of a picture or a film is no subtitle of the text.
         "media:description" | "itunes:subtitle" => {
             draft.offer(0, Content::Html(text.to_owned()));
         }
@@ -192,5 +212,78 @@ fn person(text: &str) -> String {
     match text.split_once('<') {
         Some((name, _)) if !name.trim().is_empty() => name.trim().to_owned(),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::source::read::{Hint, Parsed, parse};
+
+    const BODY: &str = "<content:encoded><![CDATA[<h2>The box</h2><p>Oak bends after an hour, and \
+                        never sooner than that.</p>]]></content:encoded>";
+
+    /// The subtitle of an item of this markup, and its body.
+    fn read(item: &str) -> (Option<String>, String) {
+        let feed = format!(
+            "<rss><channel><title>Yard</title><item><title>Steam</title>{item}</item></channel></rss>"
+        );
+        match parse(feed.as_bytes(), &Hint::default()) {
+            Ok(Parsed::Source(mut source)) => {
+                let article = source.articles.remove(0);
+                (article.subtitle, article.content.raw().to_owned())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_the_body_is_the_subtitle() {
+        for (beside, expected) in [
+            ("<description>What patience is for</description>", Some("What patience is for")),
+            (
+                "<description><![CDATA[<p>Wood &amp; <b>water</b></p>]]></description>",
+                Some("Wood & water"),
+            ),
+            ("<summary type=\"text\">If 1 &lt; 2, bend</summary>", Some("If 1 < 2, bend")),
+            ("<itunes:subtitle>Aloud</itunes:subtitle>", Some("Aloud")),
+            ("<excerpt:encoded>In brief</excerpt:encoded>", Some("In brief")),
+            // The best of several that is one.
+            (
+                "<itunes:subtitle>Aloud</itunes:subtitle><description>In print</description>",
+                Some("In print"),
+            ),
+            (
+                "<description>steam</description><itunes:subtitle>Aloud</itunes:subtitle>",
+                Some("Aloud"),
+            ),
+            (
+                "<description>Oak bends after an hour, and […]</description>\
+                 <itunes:subtitle>Aloud</itunes:subtitle>",
+                Some("Aloud"),
+            ),
+            // A picture's words are not the article's.
+            ("<media:content><media:description>A box</media:description></media:content>", None),
+            ("<description>Oak bends after an hour</description>", None),
+            ("<description></description>", None),
+        ] {
+            // Wherever they stand.
+            for item in [format!("{beside}{BODY}"), format!("{BODY}{beside}")] {
+                let (subtitle, body) = read(&item);
+                assert_eq!(subtitle.as_deref(), expected, "{beside}");
+                assert!(body.contains("never sooner"), "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_the_body_is_no_subtitle() {
+        let (subtitle, body) = read("<description>What patience is for</description>");
+        assert_eq!((subtitle, body.as_str()), (None, "What patience is for"));
+        let (subtitle, _) = read(
+            "<description>What patience is for, and rain</description>\
+             <itunes:summary>What patience is for</itunes:summary>\
+             <itunes:subtitle>Aloud</itunes:subtitle>",
+        );
+        assert_eq!(subtitle.as_deref(), Some("Aloud"));
     }
 }
