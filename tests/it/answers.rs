@@ -92,6 +92,54 @@ fn what_the_articles_do_not_say_is_declined() {
 }
 
 #[test]
+fn a_question_about_a_subtitle_is_answered_from_the_library() {
+    const BODY: &str = "<p>The keel lies on the blocks, and nothing more is to be read elsewhere.</p>\
+                        <p>It was sawn in spring from one trunk, and it has dried since.</p>";
+    let subtitled = |item: String, subtitle: &str| {
+        item.replace("</item>", &format!("<description>{subtitle}</description></item>"))
+    };
+    let keel = item(1, "The keel in spring", BODY);
+    let ribs = item(2, "Ribs at last", &BODY.replace("keel", "rib"));
+    let mast = item(3, "A mast in review", "<p>I would not bet on the mast: it is of pine.</p>");
+    let wellread = Wellread::new();
+    let read =
+        |items: String| wellread.succeeds(&["sync", &wellread.file("feed.xml", feed(&items))]);
+    let bare = feed(&format!("{keel}{ribs}{mast}"));
+    wellread.succeeds(&["add", &wellread.file("feed.xml", bare)]);
+    let meta = |title: &str| wellread.json(&["show", title])["article"].clone();
+    assert_eq!(meta("Ribs at last")["subtitle"], serde_json::Value::Null);
+
+    // They come to articles that are there already, and nothing is indexed for that.
+    let bet = "Three planks I&#8217;d bet my <i>oars</i> on";
+    read(
+        subtitled(keel, "The keel lies on the blocks, and nothing […]")
+            + &subtitled(ribs, bet)
+            + &mast,
+    );
+    let shown = wellread.json(&["show", "Ribs at last"]);
+    is_valid("article", &shown);
+    assert_eq!(shown["article"]["subtitle"], "Three planks I’d bet my oars on");
+    assert_eq!(shown["revision"], 1);
+    assert_eq!(meta("The keel in spring")["subtitle"], serde_json::Value::Null);
+    let text = wellread.succeeds(&["show", "Ribs at last"]);
+    assert_eq!(text.lines().nth(1), Some("Three planks I’d bet my oars on"), "{text}");
+
+    let question = "Which post has the subtitle about betting oars, and when did it appear?";
+    let answer = wellread.json(&["ask", question]);
+    is_valid("ask", &answer);
+    assert_eq!(
+        answer["answer"],
+        "“Ribs at last” (subtitle: “Three planks I’d bet my oars on”) was published on 3 April 2025. [1]"
+    );
+    assert_eq!(answer["passages"][0]["title"], "Ribs at last");
+    assert_eq!(answer["usage"]["prompt_tokens"], 0, "no LLM is asked");
+    assert_eq!(
+        wellread.json(&["ask", "What is the subtitle of “Ribs at last”?"])["answer"],
+        "The subtitle of “Ribs at last” is “Three planks I’d bet my oars on”. [1]"
+    );
+}
+
+#[test]
 fn search_finds_sections_and_filters_inside_the_search() {
     let wellread = Wellread::new();
     wellread.succeeds(&["add", &sample_feed()]);

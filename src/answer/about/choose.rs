@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{About, Fact, Wanted};
+use super::{About, Fact, Named, Wanted};
 use crate::base::ArticleMeta;
+use crate::document::terms;
 
 /// The articles that answer a question about them, as indexes into those that were given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +45,9 @@ pub fn choose(
         .collect();
     let topic = |n: usize| {
         let ranking = found.get(n).map_or(&[][..], Vec::as_slice);
-        about.topics.get(n).map(|topic| Topic::new(topic, articles, &passing, ranking))
+        about.topics.get(n).map(|topic| Topic::new(topic, about.named, articles, &passing, ranking))
     };
-    match about.what {
+    let choice = match about.what {
         Wanted::One => {
             let picked: Option<Vec<usize>> =
                 (0..about.topics.len()).map(|n| topic(n)?.best()).collect();
@@ -72,7 +73,19 @@ pub fn choose(
             };
             several(about, articles, meant)
         }
-    }
+    };
+    choice.filter(|choice| tells_subtitles(about, articles, choice))
+}
+
+/// Whether the library can tell the subtitles of a choice, if they are asked for.
+fn tells_subtitles(about: &About, articles: &[ArticleMeta], choice: &Choice) -> bool {
+    let has = |&at: &usize| articles.get(at).is_some_and(|article| article.subtitle.is_some());
+    !about.facts.contains(&Fact::Subtitle)
+        || match choice {
+            Choice::All { articles: all, .. } => all.is_empty() || all.iter().any(has),
+            Choice::These(these) => these.iter().all(has),
+            Choice::Neighbour { article, .. } => article.as_ref().is_none_or(has),
+        }
 }
 
 fn published(articles: &[ArticleMeta], at: usize) -> Option<Timestamp> {
@@ -133,30 +146,57 @@ fn beside(of: usize, before: bool, articles: &[ArticleMeta]) -> Option<Choice> {
     Some(Choice::Neighbour { of, article: article.map(|(_, at)| at) })
 }
 
+impl Named {
+    /// This name of an article; empty if it has none.
+    fn of(self, article: &ArticleMeta) -> &str {
+        match self {
+            Named::Title => &article.title,
+            Named::Subtitle => article.subtitle.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The words by which it is compared. A subtitle is a sentence, more often retold than quoted.
+    fn words(self, text: &str) -> HashSet<String> {
+        match self {
+            Named::Title => stems(text),
+            Named::Subtitle => terms::of(text).ids.iter().map(u32::to_string).collect(),
+        }
+    }
+}
+
 /// How well articles fit a topic.
 struct Topic {
-    /// Index, score of the search over its best, share of the topic's weight that the title has.
+    /// Index, score of the search over its best, share of the topic's weight that the name has.
     fits: Vec<(usize, f32, f32)>,
-    /// Those whose title is the topic, or holds the whole of it.
+    /// Those whose name is the topic, or holds the whole of it.
     whole: Vec<usize>,
+    named: Named,
 }
 
 /// Less of a lead than this is none.
 const LEAD: f32 = 0.01;
 
+/// The least share of a topic that a subtitle must have to be meant.
+const SUBTITLE: f32 = 0.3;
+
+/// What an article's text weighs beside its subtitle: enough to settle what subtitles leave open.
+const TEXT: f32 = 0.1;
+
 impl Topic {
     fn new(
         topic: &str,
+        named: Named,
         articles: &[ArticleMeta],
         passing: &[usize],
         ranking: &[(usize, f32)],
     ) -> Topic {
-        let titles: Vec<HashSet<String>> =
-            articles.iter().map(|article| stems(&article.title)).collect();
-        let weights: Vec<(String, f32)> = stems(topic)
+        let names: Vec<HashSet<String>> =
+            articles.iter().map(|article| named.words(named.of(article))).collect();
+        let weights: Vec<(String, f32)> = named
+            .words(topic)
             .into_iter()
             .map(|word| {
-                let with = titles.iter().filter(|title| title.contains(&word)).count();
+                let with = names.iter().filter(|name| name.contains(&word)).count();
                 let weight = (count(articles.len() + 1) / (count(with) + 0.5)).ln_1p();
                 (word, weight)
             })
@@ -168,24 +208,28 @@ impl Topic {
         let mut fits = Vec::new();
         let (mut same, mut whole) = (Vec::new(), Vec::new());
         for &at in passing {
-            let (Some(title), Some(article)) = (titles.get(at), articles.get(at)) else { continue };
-            let has: f32 = weights
+            let (Some(has), Some(article)) = (names.get(at), articles.get(at)) else { continue };
+            let share: f32 = weights
                 .iter()
-                .filter(|(word, _)| title.contains(word))
+                .filter(|(word, _)| has.contains(word))
                 .map(|(_, weight)| weight)
                 .sum();
-            let overlap = if all > 0.0 { has / all } else { 0.0 };
+            let overlap = if all > 0.0 { share / all } else { 0.0 };
             let score = scores().find(|(found, _)| *found == at).map_or(0.0, |(_, s)| s / top);
-            if !plain.is_empty() && normal(&article.title) == plain {
+            if !plain.is_empty() && normal(named.of(article)) == plain {
                 same.push(at);
-            } else if !weights.is_empty() && weights.iter().all(|(word, _)| title.contains(word)) {
+            } else if !weights.is_empty() && weights.iter().all(|(word, _)| has.contains(word)) {
                 whole.push(at);
             }
-            if score > 0.0 || overlap > 0.0 {
+            let is_fit = match named {
+                Named::Title => score > 0.0 || overlap > 0.0,
+                Named::Subtitle => overlap >= SUBTITLE,
+            };
+            if is_fit {
                 fits.push((at, score, overlap));
             }
         }
-        Topic { fits, whole: if same.is_empty() { whole } else { same } }
+        Topic { fits, whole: if same.is_empty() { whole } else { same }, named }
     }
 
     /// The one article on it.
@@ -196,8 +240,14 @@ impl Topic {
         let mut fits: Vec<(f32, usize)> = self
             .fits
             .iter()
-            .filter(|(_, score, overlap)| *score > 0.0 || *overlap > 0.6)
-            .map(|(at, score, overlap)| (score + overlap, *at))
+            .filter(|(_, score, overlap)| match self.named {
+                Named::Title => *score > 0.0 || *overlap > 0.6,
+                Named::Subtitle => true,
+            })
+            .map(|(at, score, overlap)| match self.named {
+                Named::Title => (score + overlap, *at),
+                Named::Subtitle => (overlap + TEXT * score, *at),
+            })
             .collect();
         fits.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         match fits.as_slice() {

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::known::{Known, Place, SITES};
 use super::period::{self, Period};
 use super::words::{Cursor, Word, is_telling, joined};
-use super::{About, Fact, Wanted};
+use super::{About, Fact, Named, Wanted};
 use crate::base::Filter;
 
 #[derive(Clone, Debug, Default)]
@@ -301,6 +301,7 @@ impl Limits {
             None => (Vec::new(), None),
         };
         let filter = Filter { since, until, authors: self.authors, sources, ..Filter::default() };
-        Some(About { what, facts, filter, place, topics: self.topic.into_iter().collect() })
+        let topics = self.topic.into_iter().collect();
+        Some(About { what, facts, filter, place, topics, named: Named::Title })
     }
 }

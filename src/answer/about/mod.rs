@@ -1,5 +1,5 @@
 //! Questions about the articles themselves, answered from the library without an LLM: what was
-//! published when, by whom, how many, which came before. Rules recognise them, and no other:
+//! published when, by whom, how many, which came before, under which subtitle. Rules recognise them, and no other:
 //! [`recognise`] → search for [`About::topics`] → [`choose`] → [`Choice::lines`]. Pure.
 
 mod calendar;
@@ -53,6 +53,18 @@ pub enum Fact {
     Author,
     /// What it is called.
     Title,
+    /// What its subtitle is.
+    Subtitle,
+}
+
+/// By which of an article's names a topic is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Named {
+    /// Its title.
+    #[default]
+    Title,
+    /// Its subtitle, which an article must have then.
+    Subtitle,
 }
 
 /// A question about the articles themselves, understood.
@@ -69,12 +81,14 @@ pub struct About {
     /// Words that say which articles, to be searched for. [`Wanted::One`] has one or more,
     /// `Before` and `After` one, the others at most one, which the articles must be on.
     pub topics: Vec<String>,
+    /// What the topics are compared with, besides what a search for them finds.
+    pub named: Named,
 }
 
 /// Whether a question has any word without which it can't be about the articles themselves: a quick
 /// look, before the library is read.
 pub fn may_be(question: &str) -> bool {
-    const CUES: [&str; 28] = [
+    const CUES: [&str; 30] = [
         "post",
         "article",
         "piece",
@@ -103,6 +117,8 @@ pub fn may_be(question: &str) -> bool {
         "story",
         "stories",
         "review",
+        "subtitle",
+        "subheading",
     ];
     let question = question.to_lowercase();
     CUES.iter().any(|cue| question.contains(cue))

@@ -1,5 +1,6 @@
 //! Words that refer to one article: "the one on setting up RAG", "the Cloudflare post".
 
+use super::Named;
 use super::known::{Known, Place};
 use super::words::{Cursor, Kind, Word, is_telling, joined, kind};
 
@@ -7,6 +8,8 @@ use super::words::{Cursor, Kind, Word, is_telling, joined, kind};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reference {
     pub topic: String,
+    /// Which of the article's names that is.
+    pub named: Named,
     /// Whose it is said to be.
     pub authors: Vec<String>,
     /// Where it is said to be.
@@ -36,10 +39,34 @@ pub(super) fn reference(words: &[Word], known: &Known<'_>) -> Option<Reference> 
     if let [quoted] = cursor.rest
         && quoted.quoted
     {
-        return Some(Reference { topic: quoted.text.clone(), authors, place });
+        let topic = quoted.text.clone();
+        return Some(Reference { topic, named: Named::Title, authors, place });
+    }
+    if let Some(topic) = subtitled(cursor) {
+        return Some(Reference { topic, named: Named::Subtitle, authors, place });
     }
     let topic = after_kind(cursor, start).or_else(|| before_kind(start.rest))?;
-    Some(Reference { topic, authors, place })
+    Some(Reference { topic, named: Named::Title, authors, place })
+}
+
+/// "post with the subtitle about oak", "one subtitled “Oak”".
+fn subtitled(mut cursor: Cursor<'_>) -> Option<String> {
+    let noun = cursor.take()?;
+    let is_one = noun.low == "one" || matches!(kind(noun), Some((_, false)));
+    let is_subtitled = is_one && subtitle(&mut cursor, &["with the", "that has the", "under the"]);
+    (is_subtitled && !cursor.is_done()).then(|| joined(cursor.rest))
+}
+
+/// Passes what says that a subtitle follows: "subtitled", or one of some phrases and "subtitle".
+pub(super) fn subtitle(cursor: &mut Cursor<'_>, has: &[&str]) -> bool {
+    let mut next = *cursor;
+    let is_named = next.any(&["subtitled", "is subtitled", "that is subtitled"])
+        || (next.any(has) && next.any(&["subtitle", "subheading"]));
+    if is_named {
+        next.any(&["about", "on", "that says", "saying", "with"]);
+        *cursor = next;
+    }
+    is_named
 }
 
 /// The source in "Londonist piece on …"; "Cloudflare post" alone is on Cloudflare.

@@ -4,10 +4,10 @@
 use super::known::Known;
 use super::limits::Limits;
 use super::lists::{how_many, list, newest, noun, superlative, what_did};
-use super::refer::{Reference, reference};
+use super::refer::{Reference, reference, subtitle};
 use super::tail::{Tail, tail};
 use super::words::{Cursor, Kind, Word, is_telling, joined, kind};
-use super::{About, Fact, Wanted};
+use super::{About, Fact, Named, Wanted};
 
 /// What is done with an article to make it known, at the end of a clause.
 const APPEARS: &[&str] = &[
@@ -43,15 +43,20 @@ pub(super) fn read(words: &[Word], known: &Known<'_>) -> Option<About> {
     cursor.phrase("please");
     cursor.any(&["tell me"]);
     cursor.any_at_end(&[", please", "please"]);
-    let rules: [Rule; 8] = [neighbour, when, who, how_many, newest, which_one, what_did, list];
+    let rules: [Rule; 9] =
+        [neighbour, when, who, subtitle_of, how_many, newest, which_one, what_did, list];
     rules.iter().find_map(|rule| rule(cursor, &tail, known))
 }
 
 type Rule = fn(Cursor<'_>, &Tail, &Known<'_>) -> Option<About>;
 
 fn one(references: Vec<Reference>, facts: Vec<Fact>, mut limits: Limits) -> Option<About> {
+    let named = references.first().map(|reference| reference.named).unwrap_or_default();
     let mut topics = Vec::new();
     for reference in references {
+        if reference.named != named {
+            return None;
+        }
         if !reference.authors.is_empty() {
             limits.authors = reference.authors;
         }
@@ -60,6 +65,7 @@ fn one(references: Vec<Reference>, facts: Vec<Fact>, mut limits: Limits) -> Opti
     }
     let mut about = limits.about(Wanted::One, facts)?;
     about.topics = topics;
+    about.named = named;
     Some(about)
 }
 
@@ -145,6 +151,7 @@ fn neighbour(cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About
     limits.place = limits.place.or(reference.place);
     let mut about = limits.about(what, tail.facts.clone())?;
     about.topics = vec![reference.topic];
+    about.named = reference.named;
     Some(about)
 }
 
@@ -251,7 +258,25 @@ fn who(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> 
         return None;
     }
     let topic = joined(cursor.rest);
-    one(vec![Reference { topic, authors: Vec::new(), place: None }], facts, Limits::default())
+    one(vec![titled(topic)], facts, Limits::default())
+}
+
+/// An article of this topic, whosoever's.
+fn titled(topic: String) -> Reference {
+    Reference { topic, named: Named::Title, authors: Vec::new(), place: None }
+}
+
+/// "What is the subtitle of the post on RAG?"
+fn subtitle_of(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> {
+    cursor.any(&["what is", "what was", "which is", "show me", "give me", "show"]);
+    if !cursor.any(&["the subtitle of", "the subheading of"]) {
+        return None;
+    }
+    let facts = tail.with(&[Fact::Subtitle]);
+    if let Some(about) = superlative(cursor, facts.clone(), known) {
+        return Some(about);
+    }
+    one(vec![reference(cursor.rest, known)?], facts, Limits::default())
 }
 
 /// "Which post has the subtitle about betting NVIDIA stock, and on what date did it appear?"
@@ -266,9 +291,10 @@ fn which_one(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<A
         return None;
     }
     let has = ["has the", "bears the", "carries the", "had the", "is under the", "with the"];
-    let named = ["subtitle", "title", "headline", "subheading"];
-    let is_titled = cursor.any(&has) && cursor.any(&named)
-        || cursor.any(&["is titled", "is subtitled", "is called", "is headed"]);
+    let is_subtitled = subtitle(&mut cursor, &has);
+    let is_titled = is_subtitled
+        || cursor.any(&has) && cursor.any(&["title", "headline"])
+        || cursor.any(&["is titled", "is called", "is headed"]);
     cursor.any(&["about", "on", "that says", "saying", "with"]);
     let is_asked = is_titled || (tail.is_clear && !tail.facts.is_empty());
     let is_long = cursor.rest.len() > 14;
@@ -284,10 +310,9 @@ fn which_one(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<A
     if cursor.is_done() {
         return None;
     }
-    let topic = joined(cursor.rest);
-    one(
-        vec![Reference { topic, authors: Vec::new(), place: None }],
-        tail.with(&[Fact::Title]),
-        limits,
-    )
+    let mut found = titled(joined(cursor.rest));
+    if is_subtitled {
+        found.named = Named::Subtitle;
+    }
+    one(vec![found], tail.with(&[Fact::Title]), limits)
 }

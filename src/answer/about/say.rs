@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::calendar::MONTHS;
 use super::words::NUMBERS;
-use super::{About, Choice, Fact, Wanted};
+use super::{About, Choice, Fact, Named, Wanted};
 use crate::base::ArticleMeta;
 
 /// How many articles a list shows.
@@ -43,7 +43,23 @@ impl Say<'_> {
         let title = self.articles.get(at).map_or("", |article| article.title.trim());
         match title {
             "" => "an untitled post".to_owned(),
-            title => format!("“{}”", title.replace('“', "‘").replace('”', "’")),
+            title => quoted(title),
+        }
+    }
+
+    /// Its subtitle, if the question is about that.
+    fn subtitle(&self, at: usize) -> Option<String> {
+        let About { named, facts, .. } = self.about;
+        let is_asked = *named == Named::Subtitle || facts.contains(&Fact::Subtitle);
+        let subtitle = self.articles.get(at)?.subtitle.as_deref().filter(|_| is_asked)?;
+        Some(quoted(subtitle))
+    }
+
+    /// Its title, with its subtitle if the question is about that.
+    fn name(&self, at: usize) -> String {
+        match self.subtitle(at) {
+            Some(subtitle) => format!("{} (subtitle: {subtitle})", self.title(at)),
+            None => self.title(at),
         }
     }
 
@@ -81,6 +97,9 @@ impl Say<'_> {
 
     fn item(&self, at: usize) -> Line {
         let mut text = format!("- {}", self.title(at));
+        if let Some(subtitle) = self.subtitle(at) {
+            text += &format!(": {subtitle}");
+        }
         let authors = self.authors(at);
         if self.about.facts.contains(&Fact::Author) && !authors.is_empty() {
             text += &format!(" by {authors}");
@@ -167,7 +186,7 @@ impl Say<'_> {
 
     /// "The newest post is “X” of 12 May 2026."
     fn named(&self, lead: &str, at: usize) -> Line {
-        let mut text = format!("{lead} {}", self.title(at));
+        let mut text = format!("{lead} {}", self.name(at));
         let authors = self.authors(at);
         if self.about.facts.contains(&Fact::Author) && !authors.is_empty() {
             text += &format!(" by {authors}");
@@ -180,7 +199,13 @@ impl Say<'_> {
 
     /// "“X” was published on 17 December 2025 by Ana Holm."
     fn one(&self, at: usize) -> Line {
-        let title = capital(&self.title(at));
+        if let (Some(subtitle), [Fact::Subtitle]) = (self.subtitle(at), &*self.about.facts) {
+            let is_sentence = subtitle.trim_end_matches('”').ends_with(['.', '!', '?', '…']);
+            let end = if is_sentence { "" } else { "." };
+            let text = format!("The subtitle of {} is {subtitle}{end}", self.title(at));
+            return Line { text, articles: vec![at] };
+        }
+        let title = capital(&self.name(at));
         let authors = self.authors(at);
         let by = if authors.is_empty() { String::new() } else { format!(" by {authors}") };
         let unknown = authors.is_empty() && self.about.facts.contains(&Fact::Author);
@@ -211,6 +236,10 @@ impl Say<'_> {
             }
         }
     }
+}
+
+fn quoted(name: &str) -> String {
+    format!("“{}”", name.replace('“', "‘").replace('”', "’"))
 }
 
 fn number(n: usize) -> String {

@@ -55,6 +55,10 @@ fn fact(clause: &[Word], tail: &mut Tail) -> bool {
         "author",
         "headline",
         "dated",
+        "subtitle",
+        "subtitles",
+        "subtitled",
+        "subheading",
     ];
     const OTHER: &[&str] = &[
         "did", "was", "were", "is", "are", "it", "that", "they", "them", "the", "its", "their",
@@ -103,7 +107,13 @@ fn fact(clause: &[Word], tail: &mut Tail) -> bool {
         return false;
     }
     tail.is_clear |= rest.iter().any(is_clear);
-    let found = if found == Fact::Title && is_author { Fact::Author } else { found };
+    let is_subtitle =
+        rest.iter().any(|word| word.low.starts_with("subtitle") || word.low == "subheading");
+    let found = match found {
+        Fact::Title if is_author => Fact::Author,
+        Fact::Title if is_subtitle => Fact::Subtitle,
+        found => found,
+    };
     if !tail.facts.contains(&found) {
         tail.facts.push(found);
     }

@@ -29,7 +29,10 @@ fn understood_on(question: &str, today: &str) -> Option<About> {
 /// What is wanted, facts, filters and topics, in one line.
 fn short(question: &str) -> String {
     let Some(about) = understood(question) else { return "-".to_owned() };
-    let topics = about.topics.join(" | ");
+    let mut topics = about.topics.join(" | ");
+    if about.named == Named::Subtitle {
+        topics.insert_str(0, "subtitle ");
+    }
     format!("{:?} {:?} [{}] {topics}", about.what, about.facts, about.filters()).trim().to_owned()
 }
 
@@ -47,7 +50,28 @@ fn questions_about_the_articles_are_understood() {
         ),
         (
             "Which post has the subtitle about betting NVIDIA stock, and on what date did it appear?",
-            "One [Title, Date] [] betting NVIDIA stock",
+            "One [Title, Date] [] subtitle betting NVIDIA stock",
+        ),
+        (
+            "Which article is subtitled “An hour in the box”, and who wrote it?",
+            "One [Title, Author] [] subtitle An hour in the box",
+        ),
+        (
+            "Which Londonist piece bears the subheading on zips?",
+            "One [Title] [source Londonist] subtitle zips",
+        ),
+        ("When did the post with the subtitle about oak come out?", "One [Date] [] subtitle oak"),
+        ("Who wrote the one subtitled “Oak”?", "One [Author] [] subtitle Oak"),
+        ("Which post came after the one with the subtitle about oak?", "After [] [] subtitle oak"),
+        ("What is the subtitle of the post on RAG?", "One [Subtitle] [] RAG"),
+        ("What's the subtitle of “Farewell, Ai2”?", "One [Subtitle] [] Farewell, Ai2"),
+        (
+            "What is the subtitle of the latest AWS post, and when did it appear?",
+            "Newest(1) [Subtitle, Date] [source Amazon Web Services Blog]",
+        ),
+        (
+            "What's the latest AWS post, and what is its subtitle?",
+            "Newest(1) [Subtitle] [source Amazon Web Services Blog]",
         ),
         (
             "Which Londonist pieces did Laura Reynolds write?",
@@ -209,8 +233,16 @@ fn library() -> Vec<ArticleMeta> {
 }
 
 fn answer(question: &str, found: &[Vec<(usize, f32)>]) -> Option<String> {
-    let (about, articles) = (understood(question)?, library());
-    let lines = choose(&about, &articles, found)?.lines(&about, &articles);
+    answer_from(&library(), question, found)
+}
+
+fn answer_from(
+    articles: &[ArticleMeta],
+    question: &str,
+    found: &[Vec<(usize, f32)>],
+) -> Option<String> {
+    let about = understood(question)?;
+    let lines = choose(&about, articles, found)?.lines(&about, articles);
     let cited = |line: &Line| line.articles.iter().map(|at| format!("[{at}]")).collect::<String>();
     let lines = lines.iter().map(|line| format!("{} {}", line.text, cited(line)));
     Some(lines.collect::<Vec<_>>().join("\n"))
@@ -284,6 +316,78 @@ fn answers_are_plain_sentences_that_cite() {
 }
 
 #[test]
+fn subtitles_are_what_questions_about_them_go_by() {
+    let mut articles = library();
+    for (at, subtitle) in [
+        (0, "A retriever that I’d bet my bicycle on"),
+        (2, "How “one file” broke the bank"),
+        (3, "What a year!"),
+        (4, "The bank, the boat and I"),
+    ] {
+        articles[at].subtitle = Some(subtitle.to_owned());
+    }
+    let bicycle = "“Setting Up RAG at Home” (subtitle: “A retriever that I’d bet my bicycle on”) \
+                   was published on 19 November 2025 by Ana Holm. [0]";
+    let bicycle_asked =
+        "Which post has the subtitle about betting bicycles, and on what date did it appear?";
+    for (question, found, expected) in [
+        (bicycle_asked, vec![vec![]], bicycle),
+        // Neither a title nor what a text says outweighs a subtitle.
+        (bicycle_asked, vec![vec![(3, 0.9), (0, 0.2)]], bicycle),
+        ("Which post has the subtitle about 2025 in review?", vec![vec![(3, 0.9)]], "-"),
+        // Where two subtitles fit, the texts tell; else nothing does.
+        ("Which post has the subtitle about the bank?", vec![vec![]], "-"),
+        (
+            "When did the post subtitled about the bank come out?",
+            vec![vec![(2, 0.5), (4, 0.3), (1, 0.9)]],
+            "“One Config File Away” (subtitle: “How ‘one file’ broke the bank”) was published on \
+             1 December 2025 by Ana Holm. [2]",
+        ),
+        (
+            "Which post came after the one with the subtitle about a bicycle?",
+            vec![vec![]],
+            "The post after “Setting Up RAG at Home” is “One Config File Away” (subtitle: “How \
+             ‘one file’ broke the bank”) of 1 December 2025. [2][0]",
+        ),
+        (
+            "What is the subtitle of the goodbye to Ai2?",
+            vec![vec![(4, 0.6)]],
+            "The subtitle of “Farewell, Ai2” is “The bank, the boat and I”. [4]",
+        ),
+        (
+            "What is the subtitle of the latest post?",
+            vec![],
+            "The newest post is “Farewell, Ai2” (subtitle: “The bank, the boat and I”) of 2 June \
+             2026. [4]",
+        ),
+        (
+            "What is the subtitle of “2025 in Review”?",
+            vec![vec![(3, 0.6)]],
+            "The subtitle of “2025 in Review” is “What a year!” [3]",
+        ),
+        ("What is the subtitle of the post on notes?", vec![vec![(5, 0.6)]], "-"),
+        (
+            "What did the author write about in November 2025, and what are the subtitles?",
+            vec![],
+            "Two posts were published in November 2025. One more has no date. [1][0]\n\
+             - “From ‘I Don’t Get AI’ to Building” (12 November 2025) [1]\n\
+             - “Setting Up RAG at Home”: “A retriever that I’d bet my bicycle on” (19 November \
+             2025) [0]",
+        ),
+        // Who asks for no subtitle is told none.
+        (
+            "When did the goodbye to Ai2 appear?",
+            vec![vec![(4, 0.6)]],
+            "“Farewell, Ai2” was published on 2 June 2026 by Ana Holm. [4]",
+        ),
+    ] {
+        let said = answer_from(&articles, question, &found).unwrap_or_else(|| "-".to_owned());
+        assert_eq!(said, expected, "{question}");
+    }
+    assert_eq!(answer(bicycle_asked, &[vec![(0, 0.9)]]), None);
+}
+
+#[test]
 fn long_lists_say_how_many_more_there_are() {
     let articles: Vec<ArticleMeta> =
         (0..34).map(|n| article(n, &format!("Post {n}"), Some("2024-05-05"))).collect();
@@ -317,7 +421,7 @@ proptest! {
                 "on", "before", "after", "between", "and", ",", "May", "31", "2026", "by", "Ana's",
                 "last", "first", "newest", "of", "“RAG”", "“", "list", "everything", "published",
                 "in", "aws", "blog", "was", "what's", "new", "since", "99", "months", "'", "-",
-                "0000-00-00", "9999-12-31", "come", "out", "wrote", "about", "7th", "winter",
+                "0000-00-00", "9999-12-31", "come", "out", "wrote", "about", "7th", "winter", "subtitle", "subtitled", "with", "has",
             ]),
             0..16,
         )
