@@ -111,8 +111,8 @@ impl Caution {
         match self {
             Caution::Off => 0.0,
             Caution::Low => 0.2,
-            Caution::Normal => 0.35,
-            Caution::High => 0.55,
+            Caution::Normal => 0.3,
+            Caution::High => 0.45,
         }
     }
 

@@ -26,7 +26,7 @@ const PLACES: usize = 2;
 const RETRIEVED: f32 = 2.0;
 
 /// By how much a quote may then be worth less than the best.
-const LESS: f32 = 1.0;
+const LESS: f32 = 0.7;
 
 /// The LLM's log-odds, at the least, for a quote to stand below what it wrote.
 const EVIDENT: f32 = 0.0;
@@ -139,11 +139,13 @@ pub fn chosen(question: &str, mut judged: Vec<Judged>) -> Vec<Quote> {
     near.take(QUOTES).map(|(quote, _)| quote).collect()
 }
 
-/// The one of judged quotes that answers best, to stand below what an LLM wrote; `None` if it doesn't
-/// answer well enough, or says little that isn't said.
+/// The one of judged quotes that answers best, to stand below what an LLM wrote: of the passages that
+/// this is from, as others are seldom about the same. `None` if none answers well enough, or the best
+/// says little that isn't said.
 pub fn evidence(sentences: &[AnswerSentence], judged: Vec<Judged>) -> Option<Quote> {
-    let best = judged.into_iter().max_by(|a, b| worth(a).total_cmp(&worth(b)));
-    let (quote, _) = best.filter(|(_, odds)| *odds >= EVIDENT)?;
+    let is_cited = |quote: &Quote| sentences.iter().any(|one| one.citations.contains(&quote.n));
+    let near = judged.into_iter().filter(|(quote, odds)| *odds >= EVIDENT && is_cited(quote));
+    let (quote, _) = near.max_by(|a, b| worth(a).total_cmp(&worth(b)))?;
     let said: Vec<&str> = sentences.iter().map(|sentence| sentence.text.as_str()).collect();
     (cite::share_said(&quote.text, &said.join(" ")) <= SAID).then_some(quote)
 }
@@ -286,5 +288,11 @@ mod tests {
         assert_eq!(of("The hull weighs 163 kilograms without the mast.", both()), None);
         assert_eq!(of("It is heavy.", vec![quote("The keel is oak.", 0.9, -0.1)]), None);
         assert_eq!(of("It is heavy.", vec![]), None);
+        let (mut elsewhere, odds) = weight;
+        elsewhere.n = 2;
+        assert_eq!(
+            of("It is heavy.", vec![(elsewhere, odds), keel]),
+            Some("The keel is oak.".into())
+        );
     }
 }

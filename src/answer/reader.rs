@@ -274,7 +274,7 @@ fn tidy(sentence: &str) -> String {
 fn without_preface(text: &str) -> &str {
     const WHO: [&str; 8] =
         ["passage", "passages", "article", "articles", "text", "author", "section", "post"];
-    const SAYS: [&str; 22] = [
+    const SAYS: [&str; 28] = [
         "state",
         "states",
         "say",
@@ -297,6 +297,12 @@ fn without_preface(text: &str) -> &str {
         "highlights",
         "claim",
         "claims",
+        "show",
+        "shows",
+        "report",
+        "reports",
+        "tell",
+        "tells",
     ];
     let mut words = text.split(' ').enumerate().peekable();
     let mut at = 0;
@@ -378,36 +384,18 @@ fn balanced(text: &str) -> String {
 
 /// Whether a sentence ends in a word that something must follow.
 fn is_fragment(text: &str) -> bool {
-    const OPEN: [&str; 24] = [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "including",
-        "into",
-        "is",
-        "of",
-        "on",
-        "or",
-        "such",
-        "than",
-        "the",
-        "to",
-        "was",
-        "were",
-        "which",
-        "with",
-    ];
+    const OPEN: [&str; 11] =
+        ["a", "an", "and", "as", "including", "into", "or", "such", "than", "the", "which"];
+    /// Whole sentences may end in these, if they have said something before.
+    const MOSTLY: [&str; 11] =
+        ["are", "at", "by", "from", "is", "of", "on", "to", "was", "were", "with"];
+    const SHORT: usize = 6;
     let end = text.trim_end_matches(|c: char| !c.is_alphanumeric());
     let Some(last) = end.rsplit(' ').next() else { return true };
-    // "What it stands for." asks for nothing more; "It stands for and." does.
-    OPEN.contains(&last) && text.ends_with(['.', ',', ';']) && last != "for" && last != "in"
+    let is_broken_off = text.ends_with([',', ';']);
+    let is_short = end.split(' ').count() < SHORT;
+    (is_broken_off || text.ends_with('.')) && OPEN.contains(&last)
+        || (is_broken_off || text.ends_with('.') && is_short) && MOSTLY.contains(&last)
         || text.ends_with(':') && !text.contains(' ')
 }
 
@@ -554,6 +542,7 @@ mod tests {
         assert_eq!(tidy("the author also notes that it floats."), "It floats.");
         assert_eq!(tidy("the article states a price."), "The article states a price.");
         assert_eq!(tidy("Passage 4 says that it floats."), "It floats.");
+        assert_eq!(tidy("Passage 1 shows that oak floats."), "Oak floats.");
         assert_eq!(tidy("the text from Passage 4 states, \"Oak floats.\""), "\"Oak floats.\"");
         assert_eq!(tidy("the text of the law says no."), "The text of the law says no.");
         assert_eq!(tidy("3. sand it"), "- Sand it");
@@ -586,7 +575,13 @@ mod tests {
         for said in ["Which is.", "The parts are and.", "It is made of,", "Goals:"] {
             assert!(is_fragment(said), "{said}");
         }
-        for said in ["It is what it stands for.", "The goals were:", "Sand it"] {
+        for said in [
+            "It is what it stands for.",
+            "The goals were:",
+            "Sand it",
+            "The gauge tells you how wet the moor is.",
+            "Larch is what the strakes are made of.",
+        ] {
             assert!(!is_fragment(said), "{said}");
         }
     }

@@ -169,7 +169,7 @@ const AFTER: Model =
     Model { bias: -3.05, weights: [5.38, 0.0, 0.0, 0.0, 0.0, 0.0, 0.84, 0.0, 1.81, 0.0] };
 /// With that and the best sentence's.
 const JUDGED: Model =
-    Model { bias: -3.05, weights: [5.38, 0.0, 0.0, 0.0, 0.0, 0.0, 0.84, 0.0, 1.81, 1.0] };
+    Model { bias: -4.6, weights: [5.82, 0.0, 0.0, 0.0, 0.0, 0.0, 1.22, 0.0, 0.08, 1.88] };
 
 impl Signals {
     /// What the features are called, in their order.
