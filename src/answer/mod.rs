@@ -135,8 +135,8 @@ impl Caution {
     fn sentence(self) -> f32 {
         match self {
             Caution::Off => 0.0,
-            Caution::Low => 0.35,
-            Caution::Normal => 0.5,
+            Caution::Low => 0.25,
+            Caution::Normal => 0.4,
             Caution::High => 0.65,
         }
     }

@@ -1,2 +1,3 @@
--- Plain text. An article gets it when its source is next read, which an unchanged one is not.
+-- Plain text. Sources are read anew once, so that the articles that are there get theirs.
 ALTER TABLE articles ADD COLUMN subtitle TEXT;
+UPDATE sources SET cursor = NULL;
