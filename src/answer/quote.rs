@@ -258,7 +258,7 @@ mod tests {
         let asked = "What is the boat like?";
         let odds = [(0.5, -0.5), (0.4, 1.5), (0.3, -2.0)];
         assert_eq!(chosen_of(asked, odds), ["It weighs 163 kilograms."]);
-        let near = [(0.5, 0.5), (0.4, 1.5), (0.3, -2.0)];
+        let near = [(0.5, 0.8), (0.4, 1.5), (0.3, -2.0)];
         assert_eq!(chosen_of(asked, near), ["It weighs 163 kilograms.", "The keel is oak."]);
         let alike = [(0.5, 0.0), (0.4, 0.0), (0.45, 0.0)];
         let order = ["The keel is oak.", "The sail is red.", "It weighs 163 kilograms."];

@@ -1,3 +1,2 @@
--- Plain text. Sources are read anew once, so that the articles that are there get theirs.
+-- Plain text. An article gets it when its source is next read, which an unchanged one is not.
 ALTER TABLE articles ADD COLUMN subtitle TEXT;
-UPDATE sources SET cursor = NULL;
