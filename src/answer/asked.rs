@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::time::Instant;
 
+use super::llm::{Llm, most};
 use super::prompt::Template;
 use super::quote::{self, Quote};
 use super::signals::{Signals, signals};
-use super::written::{Llm, most};
 use super::{AbstainReason, Answer, AnswerOptions, AnswerStatus, OnSaid, Timings, Usage, joined};
 use crate::answer::conversation::is_bare;
 use crate::base::error::Result;

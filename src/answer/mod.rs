@@ -6,6 +6,7 @@ pub mod cite;
 pub mod claims;
 pub mod conversation;
 mod filled;
+mod llm;
 pub mod prompt;
 mod quote;
 mod reader;

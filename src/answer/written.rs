@@ -5,17 +5,13 @@ use std::ops::ControlFlow;
 
 use super::asked::Asked;
 use super::cite::Sentences;
-use super::prompt::Prompts;
+use super::llm::{Llm, most};
 use super::quote::{self, Judged, Quote};
 use super::reader::{Place, Reader, Reading};
 use super::signals::{Likelihood, SentenceSignals};
 use super::{AbstainReason, Answer, AnswerStatus, DropReason, OnSaid, Said, joined};
-use crate::base::Cancel;
 use crate::base::error::Result;
-use crate::infer::{Finish, Generator, Prompt, Sampling};
-
-/// What the LLM replies to a question that it is to say yes or no to.
-const REPLIES: [&str; 2] = ["Yes", "No"];
+use crate::infer::{Finish, Sampling};
 
 impl Asked<'_> {
     /// Has the LLM write, and keeps what holds; some of the `candidates` may have been judged before.
@@ -157,42 +153,5 @@ impl Asked<'_> {
             answer.abstain_reason = Some(AbstainReason::Declined);
         }
         Ok(places)
-    }
-}
-
-/// The highest log-odds of some quotes.
-pub(super) fn most(judged: &[Judged]) -> Option<f32> {
-    judged.iter().map(|(_, odds)| *odds).reduce(f32::max)
-}
-
-/// An LLM that is asked about a question's passages.
-pub(super) struct Llm<'a> {
-    pub prompts: &'a Prompts<'a>,
-    pub generator: &'a mut dyn Generator,
-    pub cancel: &'a Cancel,
-}
-
-impl Llm<'_> {
-    /// How much likelier it is to go on with yes than with no, as the natural logarithm.
-    pub(super) fn odds(&mut self, prompt: &Prompt) -> Result<f32> {
-        let is_over = || self.cancel.is_raised();
-        let mut go_on =
-            || if is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let scores = self.generator.score(prompt, &REPLIES, &mut go_on)?;
-        Ok(match scores[..] {
-            [yes, no] => (yes - no) as f32,
-            _ => 0.0,
-        })
-    }
-
-    /// Adds those of some quotes that were not judged yet, each with the log-odds that it answers.
-    pub(super) fn judge(&mut self, quotes: &[Quote], judged: &mut Vec<Judged>) -> Result<()> {
-        for quote in quotes {
-            if !judged.iter().any(|(known, _)| known == quote) {
-                let odds = self.odds(&self.prompts.quote(&quote.text)?)?;
-                judged.push((quote.clone(), odds));
-            }
-        }
-        Ok(())
     }
 }
