@@ -38,7 +38,7 @@ pub struct Signals {
     /// The LLM's log-odds that the passages state the answer; `None` if it was not asked.
     pub verdict: Option<f32>,
     /// The LLM's log-odds that the best of the passages' sentences answers by itself; `None` if it was
-    /// not asked, as the verdict was clear.
+    /// not asked. Where the verdict was clear, it is known too late to decide on what is shown.
     #[serde(default)]
     pub quote: Option<f32>,
     /// The mean natural logarithm of how likely each token was that the LLM wrote; `None` if it wrote
@@ -256,6 +256,8 @@ mod tests {
         let plain = Signals { cosine: 0.4, gap: 0.1, names: 1.0, ..Signals::default() };
         let asked = |verdict: f32| Signals { verdict: Some(verdict), ..plain }.probability();
         assert!(asked(-1.0) < asked(1.0) && asked(-100.0) == asked(-6.0));
+        let best = |quote: f32| Signals { quote: Some(quote), verdict: Some(0.0), ..plain };
+        assert!(best(-1.0).probability() < best(1.0).probability());
         assert!((0.0..=1.0).contains(&asked(100.0)));
         let nearer = Signals { cosine: 0.6, ..plain };
         assert!(plain.probability() < nearer.probability());
