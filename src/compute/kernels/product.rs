@@ -71,7 +71,8 @@ impl Matrix {
     }
 
     /// Tiles that one thread takes at once: some microseconds of work, and of many rows some tiles
-    /// that follow each other, so that the next can be fetched while one is multiplied.
+    /// that follow each other, so that the next can be fetched while one is multiplied. To be asked
+    /// once a product: another model may change the threads in use in the midst of it.
     fn at_once(&self, count: usize, pool: &Pool) -> usize {
         let fair = (self.tiles() / (8 * pool.in_use())).clamp(1, 4);
         let short = (96 << 10) / tile_bytes(self.format, self.columns) / count.max(1);
@@ -95,26 +96,27 @@ pub(super) fn multiply_by(
     products: &mut [(&Matrix, &mut [f32])],
 ) {
     let count = rows.count();
-    let parts: Vec<(&Matrix, Shared<f32>)> = products
+    let parts: Vec<(&Matrix, usize, Shared<f32>)> = products
         .iter_mut()
         .map(|(matrix, product)| {
             matrix.check(rows);
             assert_eq!(product.len(), count * matrix.rows);
-            (*matrix, Shared(product.as_mut_ptr()))
+            (*matrix, matrix.at_once(count, pool), Shared(product.as_mut_ptr()))
         })
         .collect();
-    let chunks = |matrix: &Matrix| matrix.tiles().div_ceil(matrix.at_once(count, pool));
-    let all = parts.iter().map(|(matrix, _)| chunks(matrix)).sum();
+    let chunks = |matrix: &Matrix, at_once: usize| matrix.tiles().div_ceil(at_once);
+    let all = parts.iter().map(|(matrix, at_once, _)| chunks(matrix, *at_once)).sum();
     pool.run(all, &|mut chunk| {
-        for (matrix, product) in &parts {
-            if chunk >= chunks(matrix) {
-                chunk -= chunks(matrix);
+        for (matrix, at_once, product) in &parts {
+            let chunks = chunks(matrix, *at_once);
+            if chunk >= chunks {
+                chunk -= chunks;
                 continue;
             }
             let kernel = matrix.kernel(kernels);
             with_scratch(count * TILE, |made| {
                 let (made, _) = made.as_chunks_mut();
-                for tile in part(chunk, matrix.at_once(count, pool), matrix.tiles()) {
+                for tile in part(chunk, *at_once, matrix.tiles()) {
                     expect(count, tile, matrix.rows, product);
                     kernel(matrix.tile(tile), rows, 0..count, made);
                     write(made, tile, matrix.rows, product);

@@ -1,12 +1,17 @@
 //! Each tier against the plain one, bit for bit, and the plain one against products of what candle
 //! makes of the same bytes.
 
+use std::ops::Range;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{Device, Tensor};
 use half::f16;
 
 use super::layout::{BLOCK, SMALL};
 use super::product::multiply_by;
+use super::table::Kernels;
 use super::tier::here;
 use super::*;
 use crate::compute::{Bytes, Pool};
@@ -180,6 +185,41 @@ fn tiers_threads_and_rows_beside_change_no_bit() {
                 }
             }
         }
+    }
+}
+
+/// Models of a process share the pool, and each chooses its own number of threads.
+#[test]
+fn another_number_of_threads_in_the_midst_of_a_product_changes_no_bit() {
+    static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(4));
+    static THREADS: AtomicUsize = AtomicUsize::new(1);
+    fn q8(tile: &[u8], rows: &Rows, which: Range<usize>, products: &mut [[f32; TILE]]) {
+        POOL.limit(THREADS.load(SeqCst));
+        reference::q8(tile, rows, which, products);
+    }
+    let kernels = Kernels {
+        q4k: reference::q4k,
+        q6k: reference::q6k,
+        q8,
+        floats: floats::PLAIN,
+        sixteen: strips::PLAIN,
+    };
+    let mut random = fastrand::Rng::with_seed(11);
+    let (rows, columns, many) = (64 * TILE, 1024, 8);
+    let numbers = numbers(&mut random, many * columns);
+    let quants = quantised(&POOL, Format::Q8, &numbers, columns);
+    let matrices = [(); 2].map(|()| {
+        let bytes = blocks(Format::Q8, 34, rows * columns / SMALL, 0.01, || random.u8(..));
+        matrix(&POOL, Format::Q8, &bytes, rows, columns)
+    });
+    let wanted = matrices.each_ref().map(|matrix| product(tier(), &POOL, matrix, &quants));
+    for (before, after) in [(1, 4), (4, 1)] {
+        POOL.limit(before);
+        THREADS.store(after, SeqCst);
+        let mut made = [(); 2].map(|()| vec![f32::NAN; many * rows]);
+        let [a, b] = &mut made;
+        multiply_by(&kernels, &POOL, &quants, &mut [(&matrices[0], a), (&matrices[1], b)]);
+        assert!(made.map(|made| bits(&made)) == wanted, "from {before} threads to {after}");
     }
 }
 
