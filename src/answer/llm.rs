@@ -39,9 +39,14 @@ impl Llm<'_> {
     /// Adds those of some quotes that were not judged yet, each with the log-odds that it answers.
     pub(super) fn judge(&mut self, quotes: &[Quote], judged: &mut Vec<Judged>) -> Result<()> {
         for quote in quotes {
-            if !judged.iter().any(|(known, _)| known == quote) {
-                let odds = self.odds(&self.prompts.quote(&quote.text)?)?;
-                judged.push((quote.clone(), odds));
+            let is_it = |known: &Quote| known.n == quote.n && known.range == quote.range;
+            match judged.iter_mut().find(|(known, _)| is_it(known)) {
+                // It may be worth more by now.
+                Some((known, _)) => known.score = known.score.max(quote.score),
+                None => {
+                    let odds = self.odds(&self.prompts.quote(&quote.text)?)?;
+                    judged.push((quote.clone(), odds));
+                }
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ pub mod prompt;
 mod quote;
 mod reader;
 mod signals;
+mod tidy;
 mod written;
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::base::error::Result;
 use crate::infer::Finish;
 use crate::retrieve::{Passage, Retrieved};
 use cite::{Evidence, SupportOptions};
-use reader::ITEM;
+use tidy::ITEM;
 
 pub use asked::{Asked, Prepared};
 pub use filled::{Data, DataMember};
@@ -136,9 +137,9 @@ impl Caution {
     fn sentence(self) -> f32 {
         match self {
             Caution::Off => 0.0,
-            Caution::Low => 0.25,
-            Caution::Normal => 0.4,
-            Caution::High => 0.65,
+            Caution::Low => 0.5,
+            Caution::Normal => 0.7,
+            Caution::High => 0.83,
         }
     }
 }
@@ -301,6 +302,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What a reader of quotes is told that stand in the place of an answer; `None` if none do, or no
+    /// more was asked for.
+    pub fn quoted_why(&self) -> Option<&'static str> {
+        const WHY: &str =
+            "Quoted word for word: what the LLM wrote could not be found in the articles.";
+        (self.quoted && self.model.is_some()).then_some(WHY)
+    }
+
     /// The same with the sentences that had been checked when an answer was broken off, the sections
     /// that they are from and what had been dropped, in place of its quotes.
     pub fn with_checked(

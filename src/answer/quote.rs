@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::AnswerSentence;
 use super::cite::{self, Evidence, list_item};
 use super::reader::Place;
+use super::tidy::leans;
 use crate::base::text::collapse;
 use crate::retrieve::{Passage, Scored};
 
@@ -26,7 +28,11 @@ const PLACES: usize = 2;
 const RETRIEVED: f32 = 2.0;
 
 /// By how much a quote may then be worth less than the best.
-const LESS: f32 = 0.7;
+const LESS: f32 = 0.5;
+
+/// What counts besides for one that is to stand below what an LLM wrote: the share of that which it
+/// says.
+const SAME: f32 = 1.0;
 
 /// The LLM's log-odds, at the least, for a quote to stand below what it wrote.
 const EVIDENT: f32 = 0.0;
@@ -84,8 +90,9 @@ pub fn candidates(passages: &[Passage], scored: &[Scored]) -> Vec<Quote> {
     let mut found: Vec<Quote> = Vec::new();
     for one in order {
         let Some(passage) = passages.get(one.passage) else { continue };
-        let quote = quote(passage, one.range.clone(), one.score());
-        found.extend(quote.filter(|quote| !is_said(&found, quote)));
+        if let Some(quote) = quote(passage, one.range.clone(), one.score()) {
+            add(&mut found, quote);
+        }
         if found.len() == CANDIDATES {
             break;
         }
@@ -117,8 +124,8 @@ pub fn with_places(
     });
     let mut found: Vec<Quote> = Vec::new();
     for quote in at_places.take(PLACES).chain(candidates.iter().cloned()) {
-        if !is_said(&found, &quote) && cite::adds_words(&quote.text, question) {
-            found.push(quote);
+        if cite::adds_words(&quote.text, question) {
+            add(&mut found, quote);
         }
     }
     found
@@ -139,15 +146,17 @@ pub fn chosen(question: &str, mut judged: Vec<Judged>) -> Vec<Quote> {
     near.take(QUOTES).map(|(quote, _)| quote).collect()
 }
 
-/// The one of judged quotes that answers best, to stand below what an LLM wrote: of the passages that
-/// this is from, as others are seldom about the same. `None` if none answers well enough, or the best
+/// The one of judged quotes that answers best and says most of what an LLM wrote, to stand below that:
+/// of the passages that it is from, as others are seldom about the same. `None` if none answers well enough, or the best
 /// says little that isn't said.
 pub fn evidence(sentences: &[AnswerSentence], judged: Vec<Judged>) -> Option<Quote> {
     let is_cited = |quote: &Quote| sentences.iter().any(|one| one.citations.contains(&quote.n));
     let near = judged.into_iter().filter(|(quote, odds)| *odds >= EVIDENT && is_cited(quote));
-    let (quote, _) = near.max_by(|a, b| worth(a).total_cmp(&worth(b)))?;
     let said: Vec<&str> = sentences.iter().map(|sentence| sentence.text.as_str()).collect();
-    (cite::share_said(&quote.text, &said.join(" ")) <= SAID).then_some(quote)
+    let said = said.join(" ");
+    let worth = |one: &Judged| worth(one) + SAME * cite::share_said(&said, &one.0.text);
+    let (quote, _) = near.max_by(|a, b| worth(a).total_cmp(&worth(b)))?;
+    (cite::share_said(&quote.text, &said) <= SAID).then_some(quote)
 }
 
 /// What ranks a quote that was judged among the others.
@@ -155,11 +164,25 @@ fn worth((quote, odds): &Judged) -> f32 {
     RETRIEVED * quote.score + odds
 }
 
-fn is_said(quotes: &[Quote], other: &Quote) -> bool {
-    quotes.iter().any(|quote| quote.text.to_lowercase() == other.text.to_lowercase())
+/// Adds a quote, unless one says the same; one that is part of it goes into it.
+fn add(quotes: &mut Vec<Quote>, other: Quote) {
+    let has = |whole: &Quote, part: &Quote| {
+        whole.n == part.n
+            && whole.range.start <= part.range.start
+            && part.range.end <= whole.range.end
+            || whole.text.to_lowercase() == part.text.to_lowercase()
+    };
+    if quotes.iter().any(|quote| has(quote, &other)) {
+        return;
+    }
+    match quotes.iter_mut().find(|quote| has(&other, quote)) {
+        Some(quote) => *quote = Quote { score: quote.score, ..other },
+        None => quotes.push(other),
+    }
 }
 
-/// A part of a passage's text as a quote; `None` for what says nothing by itself, or is too long.
+/// A part of a passage's text as a quote, with the sentence before if it leans on that; `None` for
+/// what says nothing by itself, or is too long.
 fn quote(passage: &Passage, part: Range<usize>, score: f32) -> Option<Quote> {
     let whole = passage.text.get(part.clone())?;
     let said = whole.trim();
@@ -170,8 +193,29 @@ fn quote(passage: &Passage, part: Range<usize>, score: f32) -> Option<Quote> {
     if is_short || text.chars().count() > LONGEST {
         return None;
     }
-    let start = passage.range.start + part.start + whole.trim_end().len() - said.len();
-    Some(Quote { n: passage.n, text, range: start..start + said.len(), score })
+    let start = part.start + whole.trim_end().len() - said.len();
+    let end = start + said.len();
+    let at =
+        |range: Range<usize>| passage.range.start + range.start..passage.range.start + range.end;
+    if leans(&text)
+        && let Some(before) = before(&passage.text, start)
+    {
+        let text = collapse(passage.text.get(before..end)?);
+        if text.chars().count() <= LONGEST {
+            return Some(Quote { n: passage.n, text, range: at(before..end), score });
+        }
+    }
+    Some(Quote { n: passage.n, text, range: at(start..end), score })
+}
+
+/// Where the sentence begins that ends before a byte of a text, in the same paragraph.
+fn before(text: &str, end: usize) -> Option<usize> {
+    let text = text.get(..end)?.trim_end_matches([' ', '\t']);
+    let (at, last) = text.split_sentence_bound_indices().last()?;
+    let sentence = last.trim_start();
+    let sentence = list_item(sentence).unwrap_or(sentence);
+    let is_sentence = !last.contains('\n') && sentence.split(' ').count() >= WORDS;
+    is_sentence.then_some(at + last.len() - sentence.len())
 }
 
 #[cfg(test)]
@@ -212,6 +256,23 @@ mod tests {
         let item = of("- The keel is laid 8. ");
         assert_eq!(item, [("The keel is laid 8.".to_owned(), 102..121)]);
         assert!(of("").is_empty());
+    }
+
+    #[test]
+    fn a_quote_that_leans_has_the_sentence_before() {
+        let text = "Larch is soft. The sail is cut from old flax. It is sewn twice 9.";
+        let found = of(text);
+        assert_eq!(found[0].0, "The sail is cut from old flax. It is sewn twice 9.");
+        assert_eq!(found[0].1, 115..165);
+        // What stands in another paragraph is about something else.
+        let apart = of("The sail is cut from old flax. \nIt is sewn twice 9.");
+        assert_eq!(apart[0].0, "It is sewn twice 9.");
+        assert_eq!(of("It is sewn twice 9.")[0].1, 100..119);
+        let listed = of("- The sail is cut from old flax. It is sewn twice 9.");
+        assert_eq!(listed[0].0, "The sail is cut from old flax. It is sewn twice 9.");
+        let both = of("The sail is cut from old flax 9. It is sewn twice 8.");
+        assert_eq!(both.len(), 1);
+        assert_eq!(both[0].0, "The sail is cut from old flax 9. It is sewn twice 8.");
     }
 
     #[test]

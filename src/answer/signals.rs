@@ -6,13 +6,10 @@
 //! nothing here did not help on the corpus left out: by how much the best cosine stands out, above
 //! all, means another thing in each library. `wellread eval calibrate` fits all of them.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use super::cite;
 use crate::document::terms;
-use crate::infer::Written;
 use crate::retrieve::{Passage, Retrieved, Scored, covered};
 
 /// What is known of whether the articles answer a question, before they are asked for an answer.
@@ -49,12 +46,13 @@ pub struct Signals {
 /// What tells how far a sentence can be relied on that an LLM wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SentenceSignals {
-    /// The mean natural logarithm of how likely its tokens were.
-    pub written: f32,
-    /// The same of the least likely of them.
-    pub least: f32,
-    /// The share of its content words that the best of the passages which it cites has.
-    pub covered: f32,
+    /// The share of its content words that stand together: in the one sentence of the passages it cites
+    /// which has most of them.
+    #[serde(default)]
+    pub together: f32,
+    /// [`Signals::cosine`] of the question that it is to answer.
+    #[serde(default)]
+    pub cosine: f32,
 }
 
 /// How many numbers the model of sentences weighs.
@@ -62,18 +60,18 @@ pub const SENTENCE_FEATURES: usize = 2;
 
 impl SentenceSignals {
     /// What the features are called, in their order.
-    pub const NAMES: [&str; SENTENCE_FEATURES] = ["written", "covered"];
+    pub const NAMES: [&str; SENTENCE_FEATURES] = ["together", "cosine"];
 
     /// The features that the model weighs, in their order.
     pub fn features(&self) -> [f32; SENTENCE_FEATURES] {
-        [self.written.max(-6.0), self.covered]
+        [self.together, self.cosine]
     }
 
     /// How likely it is that the passages which the sentence cites say all of it, 0 to 1: a logistic
     /// regression fitted on answers that were read by hand (`eval/README.md`).
     pub fn probability(&self) -> f32 {
-        const BIAS: f32 = -1.32;
-        const WEIGHTS: [f32; SENTENCE_FEATURES] = [4.35, 3.27];
+        const BIAS: f32 = -3.4;
+        const WEIGHTS: [f32; SENTENCE_FEATURES] = [2.82, 6.7];
         sigmoid(self.features().iter().zip(WEIGHTS).fold(BIAS, |sum, (x, w)| sum + x * w))
     }
 }
@@ -81,36 +79,6 @@ impl SentenceSignals {
 /// Log-odds as a probability.
 fn sigmoid(odds: f32) -> f32 {
     1.0 / (1.0 + (-odds).exp())
-}
-
-/// How likely the tokens were that an LLM has written, kept until their sentence is complete.
-#[derive(Debug, Default)]
-pub(super) struct Likelihood {
-    /// Bytes written.
-    bytes: usize,
-    /// Each token: the bytes written with it, and the natural logarithm of how likely it was.
-    tokens: VecDeque<(usize, f64)>,
-}
-
-impl Likelihood {
-    /// Takes the next piece.
-    pub fn push(&mut self, piece: &Written<'_>) {
-        self.bytes += piece.text.len();
-        self.tokens.extend(piece.log_probability.map(|likely| (self.bytes, likely)));
-    }
-
-    /// How likely the tokens were since the last call, but for those of the last `pending` bytes.
-    pub fn until(&mut self, pending: usize) -> SentenceSignals {
-        let end = self.bytes.saturating_sub(pending);
-        let (mut sum, mut least, mut count) = (0.0, 0.0, 0);
-        while let Some((_, likely)) = self.tokens.pop_front_if(|(at, _)| *at <= end) {
-            sum += likely;
-            least = f64::min(least, likely);
-            count += 1;
-        }
-        let written = (sum / f64::from(count.max(1))) as f32;
-        SentenceSignals { written, least: least as f32, covered: 0.0 }
-    }
 }
 
 /// What the articles are known by before an LLM reads them.
@@ -215,40 +183,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_count_for_the_sentence_that_they_are_of() {
-        let mut likelihood = Likelihood::default();
-        let mut sentences = cite::Sentences::default();
-        let mut found = Vec::new();
-        for (text, likely) in [
-            ("", None),
-            ("It", Some(-1.0)),
-            (" floats.", Some(-3.0)),
-            (" Oak", Some(-0.5)),
-            (" sinks.", Some(-0.7)),
-            ("", None),
-        ] {
-            let piece = Written { text, log_probability: likely };
-            likelihood.push(&piece);
-            let complete = sentences.push(text);
-            if !complete.is_empty() {
-                found.push(likelihood.until(sentences.pending()));
-            }
-        }
-        found.push(likelihood.until(0));
-        assert_eq!(found.len(), 2);
-        // What follows a sentence tells that it has ended, and is not of it.
-        assert_eq!((found[0].written, found[0].least), (-2.0, -3.0));
-        assert_eq!((found[1].written, found[1].least), (-0.6, -0.7));
-        assert_eq!(likelihood.until(0), SentenceSignals::default());
-    }
-
-    #[test]
-    fn a_sentence_holds_the_likelier_its_words_were_and_the_more_of_them_stand_there() {
-        let of = |written: f32, covered: f32| {
-            SentenceSignals { written, covered, least: written }.probability()
-        };
-        assert!(of(-0.1, 0.9) > of(-0.4, 0.9) && of(-0.1, 0.9) > of(-0.1, 0.3));
-        assert!(of(0.0, 1.0) > 0.85 && of(-0.6, 0.4) < 0.2 && of(f32::MIN, 0.0) >= 0.0);
+    fn a_sentence_holds_the_likelier_its_words_stand_together_and_the_nearer_the_articles_are() {
+        let of = |together: f32, cosine: f32| SentenceSignals { together, cosine }.probability();
+        assert!(of(0.9, 0.5) > of(0.3, 0.5) && of(0.6, 0.6) > of(0.6, 0.3));
+        assert!(of(1.0, 0.7) > 0.95 && of(0.2, 0.3) < 0.5 && of(0.0, 0.0) >= 0.0);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use super::cite::Sentences;
 use super::llm::{Llm, most};
 use super::quote::{self, Judged, Quote};
 use super::reader::{Place, Reader, Reading};
-use super::signals::{Likelihood, SentenceSignals};
 use super::{AbstainReason, Answer, AnswerStatus, DropReason, OnSaid, Said, joined};
 use crate::base::error::Result;
 use crate::infer::{Finish, Sampling};
@@ -27,14 +26,14 @@ impl Asked<'_> {
         if answer.abstain_reason.is_some() {
             return Ok(());
         }
+        let quotes = quote::with_places(self.question, candidates, &places, &answer.passages);
         if answer.sentences.is_empty() {
-            let quotes = quote::with_places(self.question, candidates, &places, &answer.passages);
             return self.fall_back(&quotes, judged, answer, llm, on_said);
         }
         if self.is_late() || answer.sentences.len() >= self.options.max_sentences {
             return Ok(());
         }
-        llm.judge(candidates, &mut judged)?;
+        llm.judge(&quotes, &mut judged)?;
         answer.signals.quote = most(&judged);
         if let Some(quote) = quote::evidence(&answer.sentences, judged) {
             let sentence = quote.as_sentence();
@@ -69,7 +68,8 @@ impl Asked<'_> {
         llm.judge(quotes, &mut judged)?;
         answer.signals.quote = most(&judged);
         judged.retain(|(quote, odds)| {
-            quotes.contains(quote) && (is_named || *odds >= self.options.caution.quote_odds())
+            quotes.iter().any(|one| one.text == quote.text)
+                && (is_named || *odds >= self.options.caution.quote_odds())
         });
         answer.quote(&quote::chosen(self.question, judged));
         for sentence in &answer.sentences {
@@ -81,8 +81,8 @@ impl Asked<'_> {
         Ok(())
     }
 
-    /// Has the LLM write, and keeps what holds. The places of what may not hold, as numbers of passages
-    /// and bytes of the article revisions' texts.
+    /// Has the LLM write, and keeps what holds. The places of that, or of what may not hold if nothing
+    /// does.
     fn write(
         &self,
         answer: &mut Answer,
@@ -97,9 +97,9 @@ impl Asked<'_> {
             stop: vec![],
             schema: None,
         };
-        let mut reader = Reader::new(&answer.passages, self.question, options);
+        let cosine = answer.signals.cosine;
+        let mut reader = Reader::new(&answer.passages, self.question, cosine, options);
         let mut cutter = Sentences::default();
-        let mut likelihood = Likelihood::default();
         let mut failure = None;
         let mut first_token_ms = 0;
         let prompt = llm.prompts.answer()?;
@@ -107,14 +107,8 @@ impl Asked<'_> {
             if first_token_ms == 0 && !piece.text.trim().is_empty() {
                 first_token_ms = self.elapsed();
             }
-            likelihood.push(&piece);
-            let complete = cutter.push(piece.text);
-            let written = match complete.is_empty() {
-                true => SentenceSignals::default(),
-                false => likelihood.until(cutter.pending()),
-            };
-            for sentence in complete {
-                match reader.read(&sentence, written, on_said) {
+            for sentence in cutter.push(piece.text) {
+                match reader.read(&sentence, on_said) {
                     Ok(ControlFlow::Continue(())) => {}
                     Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
                     Err(error) => {
@@ -131,10 +125,9 @@ impl Asked<'_> {
         }
         cancel.check()?;
         if let Some(rest) = cutter.finish() {
-            let written = likelihood.until(0);
             match generation.finish {
                 Finish::Stop => {
-                    let _ = reader.read(&rest, written, on_said)?;
+                    let _ = reader.read(&rest, on_said)?;
                 }
                 Finish::Length => reader.drop(&rest, DropReason::Unfinished, on_said)?,
                 Finish::Cancelled => {}

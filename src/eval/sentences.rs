@@ -331,7 +331,7 @@ mod tests {
             parse(&[line("q1", "It is oak.", true), line("q2", "No.", false)].join("\n"));
         let verdicts = verdicts.unwrap();
         assert!(parse("{}").is_err());
-        let signals = r#"{"written": -0.1, "least": -1.0, "covered": 0.9}"#;
+        let signals = r#"{"together": 0.9, "cosine": 0.5}"#;
         let answer = format!(
             r#"{{"status": "answered", "reason": null, "text": "It is oak. [1] It is big. [1]",
             "kept": 2, "dropped": [], "sentences": [{signals}, {signals}], "facts_found": 1,

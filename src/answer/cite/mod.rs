@@ -164,19 +164,30 @@ impl<'a> Checker<'a> {
         self.passages.iter().any(|passage| passage.names.contains(key))
     }
 
-    /// The share of a sentence's content words, those of the question too, that a passage has with its
-    /// title and headings: the most of some passages, 0 to 1.
-    pub fn covered(&self, sentence: &str, numbers: &[usize]) -> f32 {
+    /// The share of a sentence's content words, those of the question too, that the sentence of some
+    /// passages has which has most of them, 0 to 1.
+    pub fn together(&self, sentence: &str, numbers: &[usize]) -> f32 {
         let terms = terms(sentence);
         let passages = self.passages.iter().filter(|passage| numbers.contains(&passage.n));
-        let shares = passages.map(|passage| {
-            let has = |term: &&u32| {
-                passage.context.contains(*term)
-                    || passage.sentences.iter().any(|sentence| sentence.terms.contains(*term))
-            };
-            terms.iter().filter(has).count() as f32 / terms.len().max(1) as f32
+        let counts = passages
+            .flat_map(|passage| &passage.sentences)
+            .map(|part| part.terms.intersection(&terms).count());
+        counts.max().unwrap_or(0) as f32 / terms.len().max(1) as f32
+    }
+
+    /// The place that has most of what a sentence says beyond the question, whether it holds or not;
+    /// `None` if none has much of it.
+    pub fn nearest(&self, sentence: &str) -> Option<Evidence> {
+        /// The share that is much.
+        const MUCH: f32 = 0.3;
+        let said = terms(sentence);
+        let added: HashSet<u32> = said.difference(&self.asked.terms).copied().collect();
+        let terms = if added.len() > 1 { &added } else { &said };
+        let places = self.passages.iter().filter_map(|passage| {
+            let (coverage, window) = passage.best(terms, |_| true)?;
+            (coverage >= MUCH).then(|| passage.place(window, coverage))
         });
-        shares.fold(0.0, f32::max)
+        places.reduce(|best, place| if place.coverage > best.coverage { place } else { best })
     }
 
     /// What to read of a place in a passage in a sentence's stead, in the order of the text: all of
@@ -287,6 +298,8 @@ struct Claim {
     terms: HashSet<u32>,
     figures: Vec<(Figure, String)>,
     names: Vec<String>,
+    /// All words, in the form in which names are compared.
+    words: HashSet<String>,
     negated: HashSet<u32>,
     negates: bool,
 }
@@ -298,6 +311,7 @@ impl Claim {
             terms: terms(text),
             figures: figures(text),
             names: names(text),
+            words: name_keys(text),
             negated: negated_terms(&asserted),
             negates: words(&asserted).any(|word| is_negation(&word)),
         }
@@ -325,7 +339,8 @@ impl Prepared<'_> {
             is_foreign = true;
         }
         for name in claim.names.iter().filter(|name| !self.names.contains(*name)) {
-            if !asked.names.contains(name) {
+            // "Stanford University" to "Which university …?".
+            if !asked.words.contains(name) {
                 return Finding::Fails(coverage, Missing::Name(name.clone()));
             }
             is_foreign = true;
@@ -344,12 +359,15 @@ impl Prepared<'_> {
                 .filter(|(coverage, _)| *coverage >= threshold)
         };
         let Some((coverage, window)) = found else {
-            return Finding::Fails(coverage, Missing::Negation);
+            // What it denies is said there, or nothing of the kind: that is for the LLM to say.
+            let has = |term: &u32| window.iter().any(|sentence| sentence.terms.contains(term));
+            return if !claim.negates || claim.negated.iter().all(has) {
+                Finding::Fails(coverage, Missing::Negation)
+            } else {
+                Finding::Unsure(self.place(window, coverage))
+            };
         };
-        let start = window.first().map_or(0, |sentence| sentence.range.start);
-        let end = window.last().map_or(0, |sentence| sentence.range.end);
-        let range = self.offset + start..self.offset + end;
-        let evidence = Evidence { n: self.n, range, coverage };
+        let evidence = self.place(window, coverage);
         if coverage >= least && !is_foreign {
             Finding::Holds(evidence)
         } else {
@@ -383,23 +401,21 @@ impl Prepared<'_> {
                 }
             }
             // What is denied nowhere is not said to be otherwise.
-            Finding::Fails(coverage, Missing::Negation) if claim.negates => {
-                match self.best(&claim.terms, |_| true) {
-                    Some((_, [first, .., last])) => Finding::Unsure(Evidence {
-                        n: self.n,
-                        range: self.offset + first.range.start..self.offset + last.range.end,
-                        coverage,
-                    }),
-                    Some((_, [only])) => Finding::Unsure(Evidence {
-                        n: self.n,
-                        range: self.offset + only.range.start..self.offset + only.range.end,
-                        coverage,
-                    }),
-                    _ => Finding::Fails(coverage, Missing::Words),
-                }
+            Finding::Fails(_, Missing::Negation) if claim.negates => {
+                let found = self.best(&claim.terms, |_| true);
+                found.map_or(Finding::Fails(0.0, Missing::Words), |(coverage, window)| {
+                    Finding::Unsure(self.place(window, coverage))
+                })
             }
             other => other,
         }
+    }
+
+    /// Neighbouring sentences as a place that has so much of a sentence.
+    fn place(&self, window: &[PreparedSentence<'_>], coverage: f32) -> Evidence {
+        let start = window.first().map_or(0, |sentence| sentence.range.start);
+        let end = window.last().map_or(0, |sentence| sentence.range.end);
+        Evidence { n: self.n, range: self.offset + start..self.offset + end, coverage }
     }
 
     /// The neighbouring sentences that have most of some content words, of those that may be

@@ -54,11 +54,6 @@ impl Sentences {
         complete
     }
 
-    /// Bytes of text that are not of a complete sentence yet.
-    pub fn pending(&self) -> usize {
-        self.pending.len()
-    }
-
     /// What is left at the end of the stream, if it is more than white space.
     pub fn finish(self) -> Option<String> {
         let rest = self.pending.trim();

@@ -60,6 +60,22 @@ fn an_invented_figure_name_or_negation_is_not_supported() {
     assert_eq!(missing("Sand the first coat."), Missing::Negation);
     assert_eq!(missing("Each coat did not dry for 48 hours at 18 °C.").clone(), Missing::Negation);
     assert_eq!(missing("Mast rigging needs careful annual inspection."), Missing::Words);
+    // Of a gasket nothing is said there.
+    let verdict = checker.check("Owen rebuilt the pump without a gasket.");
+    assert!(matches!(verdict, Support::Unsure { .. }), "{verdict:?}");
+}
+
+#[test]
+fn a_word_of_the_question_is_no_invented_name() {
+    let passages = [passage(1, "The hull was drawn at Stanford, and lets you sail alone.")];
+    let verdict = |question: &str| {
+        let checker = Checker::new(&passages, question, SupportOptions::default());
+        checker.check("The Stanford University drew the hull.")
+    };
+    let asked = verdict("Which university drew the hull?");
+    assert!(matches!(asked, Support::Unsure { .. }), "{asked:?}");
+    let name = Missing::Name("university".into());
+    assert_eq!(verdict("Who drew the hull?"), Support::Unsupported { missing: name });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::answer::reader::leans;
+use crate::answer::tidy::leans;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::text::collapse;
 use crate::document::sentence::sentences;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::asked::Asked;
 use super::cite::{Checker, Evidence, Missing, Subject, Support, SupportOptions};
 use super::llm::Llm;
-use super::reader::ITEM;
+use super::tidy::ITEM;
 use super::{
     AbstainReason, Answer, AnswerSentence, AnswerStatus, DropReason, DroppedSentence, OnSaid, Said,
     joined,
