@@ -46,7 +46,13 @@ impl KnowledgeBase {
         let sources: Vec<_> = library
             .sources()?
             .into_iter()
-            .map(|source| (source.id, source.title.unwrap_or_default(), source.site))
+            .map(|source| {
+                // A feed that names no site is where its articles are.
+                let is_of = |article: &&ArticleMeta| article.source == source.id;
+                let link = || articles.iter().find(is_of).and_then(|article| article.url.clone());
+                let site = source.site.clone().or_else(link);
+                (source.id, source.title.unwrap_or_default(), site)
+            })
             .collect();
         let today = Timestamp::now().to_zoned_datetime(TimeZone::UTC).date();
         let Some(about) = about::recognise(question.text, today, &authors, &sources) else {

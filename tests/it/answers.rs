@@ -140,6 +140,42 @@ fn a_question_about_a_subtitle_is_answered_from_the_library() {
 }
 
 #[test]
+fn a_source_that_names_no_site_is_known_by_where_its_articles_are() {
+    let wellread = Wellread::small();
+    let at = |host: &str, title: &str, item: String| {
+        feed(&item)
+            .replace("<link>https://example.org/</link>", "")
+            .replace("https://example.org", host)
+            .replace("Test feed", title)
+    };
+    let boats = item(1, "Gluing", "<p>The glue needs four hours.</p>");
+    let boats = at("https://boats.example.net", "Of planks", boats);
+    let tides = at("https://tides.example.net", "Of water", item(5, "Ebb", "<p>It falls.</p>"));
+    wellread.succeeds(&["add", &wellread.file("boats.xml", boats)]);
+    wellread.succeeds(&["add", &wellread.file("tides.xml", tides)]);
+    let newest = |host: &str| {
+        let question = format!("Which is the newest of the {host} articles I have?");
+        wellread.json(&["ask", &question])["answer"].as_str().unwrap().to_owned()
+    };
+    let said = newest("boats.example.net");
+    assert!(said.contains("“Gluing” of 2 April 2025"), "{said}");
+    let said = newest("tides.example.net");
+    assert!(said.contains("“Ebb” of 6 April 2025"), "{said}");
+}
+
+#[test]
+fn a_topic_alone_is_answered_by_what_names_it() {
+    let wellread = Wellread::small();
+    let feed = sample_feed();
+    let args = ["--source", &feed, "--set", "answer.caution=high", "tar"];
+    let answer = wellread.json(&[&["ask"][..], &args].concat());
+    is_valid("ask", &answer);
+    assert_eq!(answer["status"], "answered");
+    let text = answer["answer"].as_str().unwrap();
+    assert!(text.to_lowercase().contains("tar") && text.contains("[1]"), "{text}");
+}
+
+#[test]
 fn search_finds_sections_and_filters_inside_the_search() {
     let wellread = Wellread::new();
     wellread.succeeds(&["add", &sample_feed()]);
