@@ -28,13 +28,15 @@ pub(super) fn answer(answer: &Answer) -> String {
     for sentence in &answer.sentences {
         let item = sentence.text.strip_prefix(ITEM);
         let was_item = before.is_some_and(|before| before.text.starts_with(ITEM));
+        let quotes = [before, Some(sentence)].into_iter().flatten();
+        let is_quote = quotes.into_iter().any(|one| one.text.starts_with('“'));
         out.push_str(match (before, item) {
             (None, _) => "",
             (Some(_), Some(_)) if was_item => "\n",
-            (Some(_), None) if !was_item => " ",
+            (Some(_), None) if !was_item && !is_quote => " ",
             (Some(_), _) => "\n\n",
         });
-        let begins = before.is_none() || item.is_some() || was_item;
+        let begins = before.is_none() || item.is_some() || was_item || is_quote;
         if item.is_some() {
             out.push_str(ITEM);
         }
@@ -49,6 +51,9 @@ pub(super) fn answer(answer: &Answer) -> String {
         before = Some(sentence);
     }
     out.push_str("\n\n");
+    if let Some(why) = answer.quoted_why() {
+        let _ = writeln!(out, "{why}\n");
+    }
     if !answer.filters.is_empty() {
         let _ = writeln!(out, "Filters: {}\n", escaped(&answer.filters, false));
     }
@@ -162,6 +167,18 @@ mod tests {
                  - two coats [\\[1\\]]({link})\n\n2\\. It held. [\\[1\\]]({link})\n\n\
                  - \\[1\\] [Varnish › \\# Drying \\*coats\\*]({link}), 2025-03-04\n"
             )
+        );
+    }
+
+    #[test]
+    fn quotes_have_paragraphs_of_their_own() {
+        let passages = vec![passage(1, "https://a.example/p", "Varnish")];
+        let text =
+            markdown(&[("It took days.", 1), ("“Two days.”", 1), ("“A coat.”", 1)], passages);
+        let link = " [\\[1\\]](https://a.example/p)\n\n";
+        assert!(
+            text.starts_with(&format!("It took days.{link}“Two days.”{link}“A coat.”{link}")),
+            "{text}"
         );
     }
 

@@ -92,10 +92,13 @@ pub fn sentence(pen: Pen, sentence: &AnswerSentence) -> String {
     if marks.is_empty() { text } else { format!("{text} {}", pen.paint(styles::NUMBER, &marks)) }
 }
 
-/// What stands under an answer: which articles were looked at, if not all, and each cited passage, in
-/// the order of its number.
+/// What stands under an answer: why it is quotes, if it is, which articles were looked at, if not all,
+/// and each cited passage, in the order of its number.
 pub fn sources(pen: Pen, answer: &Answer) -> String {
     let mut out = String::new();
+    if let Some(why) = answer.quoted_why() {
+        let _ = writeln!(out, "{why}\n");
+    }
     if !answer.filters.is_empty() {
         let _ = writeln!(out, "filters: {}", pen.safe(&answer.filters));
     }
@@ -316,6 +319,14 @@ mod tests {
                 + &sources(TERMINAL, &answer)
                 + &explanation(TERMINAL, &answer);
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn quotes_in_the_place_of_an_answer_say_why() {
+        let mut quoted = Answer { quoted: true, ..answer(AnswerStatus::Answered) };
+        insta::assert_snapshot!(sources(TERMINAL, &quoted));
+        quoted.model = None;
+        assert!(!sources(TERMINAL, &quoted).contains("LLM"), "asked for");
     }
 
     #[test]
