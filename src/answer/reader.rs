@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use super::cite::{
     Checker, Evidence, Missing, Support, adds_figure, asks_for_figure, name_keys, strip_marks,
 };
-use super::tidy::{ITEM, is_fragment, leans, of_articles, opens_list, tidy};
+use super::tidy::{ITEM, is_fragment, is_reference, leans, of_articles, opens_list, tidy};
 use super::{
     AnswerOptions, AnswerSentence, DropReason, DroppedSentence, OnSaid, Said, SentenceSignals,
 };
@@ -199,7 +199,9 @@ impl<'a> Reader<'a> {
     /// If `on_said` fails.
     pub fn read(&mut self, sentence: &str, on_said: OnSaid<'_>) -> Result<ControlFlow<()>> {
         let mut plain = tidy(&strip_marks(sentence).0);
-        if self.talks_of_passages(&plain) {
+        let means_passages = self.talks_of_passages(&plain);
+        let refers = is_reference(&plain, means_passages);
+        if means_passages {
             plain = of_articles(&plain);
         }
         if !plain.chars().any(char::is_alphanumeric) {
@@ -214,6 +216,8 @@ impl<'a> Reader<'a> {
         self.seen.push(key);
         let why = if is_fragment(&plain) {
             DropReason::Unfinished
+        } else if refers {
+            DropReason::Unsupported(Missing::Content)
         } else if self.is_alone && self.waiting.is_empty() && leans(&plain) {
             DropReason::Leaning
         } else {

@@ -152,6 +152,18 @@ pub(super) fn of_articles(text: &str) -> String {
     found.join(" ")
 }
 
+/// Whether a text only says where something stands, in the words by which passages are shown to the
+/// LLM: "the passage from "Hulls"", if that is what it means by the word, "Hulls, 2025-03-04."
+pub(super) fn is_reference(text: &str, means_passages: bool) -> bool {
+    let end = text.trim_end_matches(['.', ' ']);
+    let ends_in_date = end.rsplit_once(", ").is_some_and(|(_, last)| {
+        last.len() == "2025-03-04".len() && last.parse::<jiff::civil::Date>().is_ok()
+    });
+    let low = text.to_lowercase();
+    let is_from = low.contains("passage from ") || low.contains("passages from ");
+    ends_in_date || means_passages && is_from
+}
+
 /// A sentence up to the clause that says a second time what it has said in the same words.
 fn without_echo(text: &str) -> String {
     /// Words in a row that no sentence needs twice.
@@ -253,6 +265,15 @@ mod tests {
         assert_eq!(tidy("According to the passage, oak floats."), "Oak floats.");
         assert_eq!(tidy("according to Passage 2, oak floats."), "Oak floats.");
         assert_eq!(tidy("According to Anna, oak floats."), "According to Anna, oak floats.");
+    }
+
+    #[test]
+    fn where_something_stands_is_no_answer() {
+        assert!(is_reference("It is told in the passage from Hulls, section 5.", true));
+        assert!(!is_reference("The passage from Dover takes an hour.", false));
+        assert!(is_reference("A hull (and its keel), 2025-03-04.", false));
+        assert!(!is_reference("It was laid on 2025-03-04.", false));
+        assert!(!is_reference("The keel came first, 2025 or so.", false));
     }
 
     #[test]

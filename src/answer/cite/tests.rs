@@ -61,7 +61,7 @@ fn an_invented_figure_name_or_negation_is_not_supported() {
     assert_eq!(missing("Each coat did not dry for 48 hours at 18 °C.").clone(), Missing::Negation);
     assert_eq!(missing("Mast rigging needs careful annual inspection."), Missing::Words);
     // Of a gasket nothing is said there.
-    let verdict = checker.check("Owen rebuilt the pump without a gasket.");
+    let verdict = verdict("Owen rebuilt the pump without a gasket.");
     assert!(matches!(verdict, Support::Unsure { .. }), "{verdict:?}");
 }
 
