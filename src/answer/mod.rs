@@ -137,9 +137,9 @@ impl Caution {
     fn sentence(self) -> f32 {
         match self {
             Caution::Off => 0.0,
-            Caution::Low => 0.5,
-            Caution::Normal => 0.7,
-            Caution::High => 0.83,
+            Caution::Low => 0.25,
+            Caution::Normal => 0.4,
+            Caution::High => 0.5,
         }
     }
 }
