@@ -147,8 +147,8 @@ pub fn chosen(question: &str, mut judged: Vec<Judged>) -> Vec<Quote> {
 }
 
 /// The one of judged quotes that answers best and says most of what an LLM wrote, to stand below that:
-/// of the passages that it is from, as others are seldom about the same. `None` if none answers well enough, or the best
-/// says little that isn't said.
+/// of the passages that it is from, as others are seldom about the same. `None` if none answers well
+/// enough, or the best says little that isn't said.
 pub fn evidence(sentences: &[AnswerSentence], judged: Vec<Judged>) -> Option<Quote> {
     let is_cited = |quote: &Quote| sentences.iter().any(|one| one.citations.contains(&quote.n));
     let near = judged.into_iter().filter(|(quote, odds)| *odds >= EVIDENT && is_cited(quote));
@@ -164,7 +164,7 @@ fn worth((quote, odds): &Judged) -> f32 {
     RETRIEVED * quote.score + odds
 }
 
-/// Adds a quote, unless one says the same; one that is part of it goes into it.
+/// Adds a quote, unless one says the same; those that are part of it go into it.
 fn add(quotes: &mut Vec<Quote>, other: Quote) {
     let has = |whole: &Quote, part: &Quote| {
         whole.n == part.n
@@ -175,10 +175,13 @@ fn add(quotes: &mut Vec<Quote>, other: Quote) {
     if quotes.iter().any(|quote| has(quote, &other)) {
         return;
     }
-    match quotes.iter_mut().find(|quote| has(&other, quote)) {
-        Some(quote) => *quote = Quote { score: quote.score, ..other },
-        None => quotes.push(other),
-    }
+    let Some(first) = quotes.iter().position(|quote| has(&other, quote)) else {
+        quotes.push(other);
+        return;
+    };
+    let score = quotes[first].score;
+    quotes.retain(|quote| !has(&other, quote));
+    quotes.insert(first, Quote { score, ..other });
 }
 
 /// A part of a passage's text as a quote, with the sentence before if it leans on that; `None` for

@@ -131,7 +131,9 @@ pub fn sentences(results: &[QuestionResult], verdicts: &[Verdict]) -> Sentences 
             };
             all += 1;
             supported += usize::from(*holds);
-            if let Some(Some(signals)) = answer.sentences.get(at) {
+            // A run of an older program has others.
+            let signals = answer.sentences.get(at).copied().flatten();
+            if let Some(signals) = signals.filter(|known| *known != SentenceSignals::default()) {
                 found.written.push((signals.features().map(f64::from), *holds));
             }
         }
