@@ -155,7 +155,7 @@ pub(super) fn of_articles(text: &str) -> String {
 /// Whether a text only says where something stands, in the words by which passages are shown to the
 /// LLM: "the passage from "Hulls"", if that is what it means by the word, "Hulls, 2025-03-04."
 pub(super) fn is_reference(text: &str, means_passages: bool) -> bool {
-    let end = text.trim_end_matches(['.', ' ']);
+    let end = text.trim_end_matches(['.', ':', ' ']);
     let ends_in_date = end.rsplit_once(", ").is_some_and(|(_, last)| {
         last.len() == "2025-03-04".len() && last.parse::<jiff::civil::Date>().is_ok()
     });
@@ -272,6 +272,7 @@ mod tests {
         assert!(is_reference("It is told in the passage from Hulls, section 5.", true));
         assert!(!is_reference("The passage from Dover takes an hour.", false));
         assert!(is_reference("A hull (and its keel), 2025-03-04.", false));
+        assert!(is_reference("From \"Hulls\", section \"Keels\", 2025-03-04:", false));
         assert!(!is_reference("It was laid on 2025-03-04.", false));
         assert!(!is_reference("The keel came first, 2025 or so.", false));
     }
