@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
 
 use super::AnswerSentence;
 use super::cite::{self, Evidence, list_item};
 use super::reader::Place;
 use super::tidy::leans;
 use crate::base::text::collapse;
+use crate::document::sentence::sentences;
 use crate::retrieve::{Passage, Scored};
 
 /// Quotes at the most.
@@ -214,7 +214,8 @@ fn quote(passage: &Passage, part: Range<usize>, score: f32) -> Option<Quote> {
 /// Where the sentence begins that ends before a byte of a text, in the same paragraph.
 fn before(text: &str, end: usize) -> Option<usize> {
     let text = text.get(..end)?.trim_end_matches([' ', '\t']);
-    let (at, last) = text.split_sentence_bound_indices().last()?;
+    let Range { start: at, end } = sentences(text).pop()?;
+    let last = &text[at..end];
     let sentence = last.trim_start();
     let sentence = list_item(sentence).unwrap_or(sentence);
     let is_sentence = !last.contains('\n') && sentence.split(' ').count() >= WORDS;

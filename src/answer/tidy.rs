@@ -84,6 +84,17 @@ fn without_preface(text: &str) -> &str {
         return if is_preface { text.get(at..).unwrap_or(text) } else { text };
     }
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+    // "In the article, it states that".
+    let is_in = next(&|word| word == "in");
+    if is_in {
+        let _ = next(&|word| matches!(word, "the" | "this"));
+        let is_last = |word: &str| word.strip_suffix(',').is_some_and(|word| WHO.contains(&word));
+        let is_told = next(&is_last)
+            && next(&|word| matches!(word, "it"))
+            && next(&|word| SAYS.contains(&word))
+            && next(&|word| word == "that");
+        return if is_told { text.get(at..).unwrap_or(text) } else { text };
+    }
     let is_preface = next(&|word| WHO.contains(&word)) && {
         let _ = next(&is_number);
         // "The text from passage 4 states".
@@ -265,6 +276,8 @@ mod tests {
         assert_eq!(tidy("According to the passage, oak floats."), "Oak floats.");
         assert_eq!(tidy("according to Passage 2, oak floats."), "Oak floats.");
         assert_eq!(tidy("According to Anna, oak floats."), "According to Anna, oak floats.");
+        assert_eq!(tidy("In the article, it states that oak floats."), "Oak floats.");
+        assert_eq!(tidy("In the article, oak floats."), "In the article, oak floats.");
     }
 
     #[test]

@@ -43,7 +43,9 @@ fn breaks_inside_a_word(piece: &str) -> bool {
     piece.ends_with(['.', '?', '!', '"', '\'', ')'])
 }
 
-fn ends_in_abbreviation(piece: &str) -> bool {
+/// Whether a text ends in a full stop that ends no sentence: of an abbreviation, of initials or of
+/// the number of a list item that is all of it.
+pub fn ends_in_abbreviation(piece: &str) -> bool {
     // A line break ends a sentence whatever stands before it.
     if piece.ends_with(['\n', '\r']) {
         return false;

@@ -12,13 +12,18 @@ use super::snapshot::Snapshot;
 use crate::answer::about::{self, About};
 use crate::answer::{Answer, listed};
 use crate::base::error::Result;
-use crate::base::{ArticleMeta, Filter};
+use crate::base::text::collapse;
+use crate::base::{ArticleMeta, Filter, Hit};
+use crate::document::{sentence::sentences, terms};
 use crate::infer::Embedder;
 use crate::library::Library;
-use crate::retrieve::Passage;
+use crate::retrieve::{Passage, Retrieved, covered};
 
 /// Bytes of an article's beginning that are shown of one that is cited as a whole.
 const BEGINNING: usize = 400;
+
+/// The share of a topic's words, by their rarity, that an article on it has, 0 to 1.
+const ON: f32 = 0.5;
 
 /// Hits of a topic that say which articles are on it.
 const HITS: usize = 20;
@@ -66,10 +71,12 @@ impl KnowledgeBase {
             let place = (snapshot.index(), library, embedder);
             let retrieved = self.find(topic, &filter, place, HITS)?;
             let mut ranking: Vec<(usize, f32)> = Vec::new();
-            for hit in &retrieved.hits {
+            // An article that has few of a topic's words is not on it, if several are asked for.
+            let is_on = |hit: &&Hit| about.asks_for_one() || has_of(hit, &retrieved) >= ON;
+            for hit in retrieved.hits.iter().filter(is_on) {
                 let Some(at) = places.get(&hit.article.id) else { continue };
                 if ranking.iter().all(|(known, _)| known != at) {
-                    ranking.push((*at, hit.scores.dense.unwrap_or(0.0).max(0.0)));
+                    ranking.push((*at, hit.score.max(0.0)));
                 }
             }
             found.push(ranking);
@@ -89,13 +96,18 @@ impl KnowledgeBase {
                 passages.push(passage);
             }
         }
-        let cited: Vec<(String, Vec<usize>)> = lines
-            .into_iter()
-            .map(|line| {
-                let of = line.articles.iter().filter_map(|at| numbers.get(at).copied());
-                (line.text, of.collect())
-            })
-            .collect();
+        let mut cited: Vec<(String, Vec<usize>)> = Vec::new();
+        for line in lines {
+            let of = line.articles.iter().filter_map(|at| numbers.get(at).copied());
+            let of: Vec<usize> = of.collect();
+            // What is asked for besides stands under the article that it is of.
+            let begins = match of[..] {
+                [n] if about.asks_what_it_says() => passages.get(n - 1).map(opening),
+                _ => None,
+            };
+            cited.push((line.text, of.clone()));
+            cited.extend(begins.filter(|text| !text.is_empty()).map(|text| (text, of)));
+        }
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Some(listed(cited, passages, about.filters(), ms)))
     }
@@ -114,9 +126,13 @@ impl KnowledgeBase {
             return Ok(None);
         };
         let document = snapshot.document(&id)?;
-        let block = document.blocks.first().map_or(0..0, |block| block.range.clone());
-        let end = document.text.floor_char_boundary(block.end.min(block.start + BEGINNING));
-        let range = block.start..end;
+        let ranges = || document.blocks.iter().map(|block| &block.range);
+        let first = ranges().next().cloned().unwrap_or_default();
+        // As many paragraphs as there is room for.
+        let room = first.start + BEGINNING;
+        let last = ranges().map(|range| range.end).take_while(|end| *end <= room).last();
+        let end = document.text.floor_char_boundary(last.unwrap_or(first.end.min(room)));
+        let range = first.start..end;
         Ok(Some(Passage {
             n,
             article: meta,
@@ -129,6 +145,26 @@ impl KnowledgeBase {
             range,
             score: 1.0,
         }))
+    }
+}
+
+/// The share of what was searched for that a hit has, by how rare the words are.
+fn has_of(hit: &Hit, retrieved: &Retrieved) -> f32 {
+    let text = format!("{}\n{}\n{}", hit.article.title, hit.heading_path.join("\n"), hit.text);
+    covered(retrieved, &terms::of(&text).ids)
+}
+
+/// A passage's first sentences, word for word, between quotation marks; empty if it has no text.
+fn opening(passage: &Passage) -> String {
+    /// Characters that tell what an article is about.
+    const ENOUGH: usize = 160;
+    let is_enough =
+        |end: &usize| passage.text.get(..*end).is_some_and(|text| text.chars().count() >= ENOUGH);
+    let ends = || sentences(&passage.text).into_iter().map(|range| range.end);
+    let end = ends().find(is_enough).unwrap_or(passage.text.len());
+    match collapse(passage.text.get(..end).unwrap_or_default()) {
+        text if text.is_empty() => text,
+        text => format!("“{text}”"),
     }
 }
 

@@ -119,7 +119,70 @@ fn some_year(at: &mut Cursor<'_>) -> Option<i16> {
     found
 }
 
+/// "the first week of March 2017", "early June", "the second half of 2026", "Q1 2026".
+fn part(at: &mut Cursor<'_>, today: Date) -> Option<Unit> {
+    const FIRSTS: &[&str] = &["first", "second", "third", "fourth", "last"];
+    let mut next = *at;
+    next.any(&["the"]);
+    let word = next.take()?.low.as_str();
+    let days = |first: Date, end: Date| Some(Unit::Days(first, end));
+    if let Some(quarter @ 1..=4) = word.strip_prefix('q').and_then(|n| n.parse::<i8>().ok()) {
+        let year = some_year(&mut next).unwrap_or(today.year());
+        let first = Date::new(year, 3 * quarter - 2, 1).ok()?;
+        *at = next;
+        return days(first, add(first, 3.months())?);
+    }
+    let thirds = match word {
+        "early" | "beginning" | "start" => Some(0),
+        "mid" | "middle" => Some(1),
+        "late" | "end" => Some(2),
+        _ => None,
+    };
+    if let Some(third) = thirds {
+        next.any(&["in", "of"]);
+        let whole = unit(&mut next, today)?;
+        let (first, end) = whole.days(today)?;
+        let (one, two) = match whole {
+            Unit::Month(..) => (add(first, 10.days())?, add(first, 20.days())?),
+            Unit::Year(_) => (add(first, 4.months())?, add(first, 8.months())?),
+            Unit::Days(..) | Unit::Day(..) | Unit::Season(..) => return None,
+        };
+        *at = next;
+        return [(first, one), (one, two), (two, end)].get(third).map(|&(a, b)| Unit::Days(a, b));
+    }
+    let which = FIRSTS.iter().position(|first| *first == word)?;
+    let is_last = word == "last";
+    let length = next.take()?.low.as_str();
+    if !next.any(&["of", "in"]) {
+        return None;
+    }
+    let whole = unit(&mut next, today)?;
+    let (first, end) = whole.days(today)?;
+    let nth = i64::try_from(which).ok()?;
+    let found = match (length, whole) {
+        ("week", Unit::Month(..)) if is_last => (add(end, -1.week())?, end),
+        ("week", Unit::Month(..)) => (add(first, nth.weeks())?, add(first, (nth + 1).weeks())?),
+        ("half", Unit::Month(..) | Unit::Year(_)) if which < 2 || is_last => {
+            let middle = match whole {
+                Unit::Year(_) => add(first, 6.months())?,
+                _ => add(first, 15.days())?,
+            };
+            if which == 0 { (first, middle) } else { (middle, end) }
+        }
+        ("quarter", Unit::Year(_)) => {
+            let first = add(first, (3 * nth.min(3)).months())?;
+            (first, add(first, 3.months())?)
+        }
+        _ => return None,
+    };
+    *at = next;
+    days(found.0, found.1)
+}
+
 pub(super) fn unit(at: &mut Cursor<'_>, today: Date) -> Option<Unit> {
+    if let Some(part) = part(at, today) {
+        return Some(part);
+    }
     let before = *at;
     at.any(&["the year", "the month of", "the"]);
     let word = at.take()?;

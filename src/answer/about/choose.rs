@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{About, Fact, Named, Wanted};
-use crate::base::ArticleMeta;
+use crate::base::{ArticleMeta, Filter};
 use crate::document::terms;
 
 /// The articles that answer a question about them, as indexes into those that were given.
@@ -18,6 +18,8 @@ pub enum Choice {
         /// How many more may be meant, but have no date.
         undated: usize,
     },
+    /// Those that a search for the topic ranks highest, best first: no title names it.
+    Nearest(Vec<usize>),
     /// One for each topic, the first and the last, or the newest or oldest.
     These(Vec<usize>),
     /// The one beside another in its source.
@@ -33,8 +35,7 @@ pub enum Choice {
 /// from what the articles say.
 ///
 /// `found` has for each topic of the question the articles that a search for it found, best first,
-/// with scores from 0 up to 1, such as the cosine of the article's best chunk. An article that the
-/// search is not sure of should not be among them.
+/// with scores from 0 up, such as that of the article's best chunk.
 pub fn choose(
     about: &About,
     articles: &[ArticleMeta],
@@ -58,18 +59,40 @@ pub fn choose(
             (distinct.len() == picked.len() && is_known).then_some(Choice::These(picked))
         }
         Wanted::Before | Wanted::After => {
-            let of = topic(0)?.best()?;
-            beside(of, about.what == Wanted::Before, articles)
+            // Whoever wrote the one that is named, its neighbour is by those who are.
+            let anyones: Vec<usize> = (0..articles.len())
+                .filter(|&at| {
+                    let mut filter = about.filter.clone();
+                    filter.authors.clear();
+                    articles.get(at).is_some_and(|article| filter.accepts(article))
+                })
+                .collect();
+            let ranking = found.first().map_or(&[][..], Vec::as_slice);
+            let topic = about.topics.first()?;
+            let of = Topic::new(topic, about.named, articles, &anyones, ranking).best()?;
+            beside(of, about, articles)
         }
         Wanted::Count
+        | Wanted::Authors
+        | Wanted::Sources
         | Wanted::List
         | Wanted::Newest(_)
         | Wanted::Oldest(_)
         | Wanted::FirstAndLast => {
-            let is_count = about.what == Wanted::Count;
             let meant = match topic(0) {
                 None => passing,
-                Some(topic) => Some(topic.all(is_count)).filter(|all| !all.is_empty())?,
+                Some(topic) if !topic.whole.is_empty() => topic.whole,
+                Some(topic) => {
+                    let found = match about.what {
+                        Wanted::Count => Vec::new(),
+                        Wanted::List | Wanted::Authors => topic.found(NEAR, FOUND),
+                        _ => topic.found(NEAREST, FEW),
+                    };
+                    if about.what == Wanted::List && !found.is_empty() {
+                        return Some(Choice::Nearest(found));
+                    }
+                    Some(found).filter(|found| !found.is_empty())?
+                }
             };
             several(about, articles, meant)
         }
@@ -83,6 +106,7 @@ fn tells_subtitles(about: &About, articles: &[ArticleMeta], choice: &Choice) -> 
     !about.facts.contains(&Fact::Subtitle)
         || match choice {
             Choice::All { articles: all, .. } => all.is_empty() || all.iter().any(has),
+            Choice::Nearest(these) => these.iter().any(has),
             Choice::These(these) => these.iter().all(has),
             Choice::Neighbour { article, .. } => article.as_ref().is_none_or(has),
         }
@@ -105,7 +129,13 @@ fn several(about: &About, articles: &[ArticleMeta], meant: Vec<usize>) -> Option
             picked.extend(dated.last().filter(|last| Some(*last) != dated.first()));
             some(picked)
         }
-        Wanted::Count | Wanted::List | Wanted::One | Wanted::Before | Wanted::After => {
+        Wanted::Count
+        | Wanted::List
+        | Wanted::Authors
+        | Wanted::Sources
+        | Wanted::One
+        | Wanted::Before
+        | Wanted::After => {
             let has_period = about.filter.since.is_some() || about.filter.until.is_some();
             if !has_period {
                 dated.extend(undated);
@@ -121,7 +151,7 @@ fn several(about: &About, articles: &[ArticleMeta], meant: Vec<usize>) -> Option
     }
 }
 
-fn beside(of: usize, before: bool, articles: &[ArticleMeta]) -> Option<Choice> {
+fn beside(of: usize, about: &About, articles: &[ArticleMeta]) -> Option<Choice> {
     let named = articles.get(of)?;
     named.published?;
     let is_same_source = |article: &ArticleMeta| {
@@ -131,14 +161,15 @@ fn beside(of: usize, before: bool, articles: &[ArticleMeta]) -> Option<Choice> {
         let (here, there): (HashSet<_>, HashSet<_>) = (all(named), all(article));
         !here.is_disjoint(&there)
     };
+    let by_authors = Filter { authors: about.filter.authors.clone(), ..Filter::default() };
     let key = |at: usize| Some((published(articles, at)?, &articles.get(at)?.id.0));
     let this = key(of)?;
     let others = articles
         .iter()
         .enumerate()
-        .filter(|(_, article)| is_same_source(article))
+        .filter(|(_, article)| is_same_source(article) && by_authors.accepts(article))
         .filter_map(|(at, _)| Some((key(at)?, at)));
-    let article = if before {
+    let article = if about.what == Wanted::Before {
         others.filter(|(key, _)| *key < this).max()
     } else {
         others.filter(|(key, _)| *key > this).min()
@@ -172,6 +203,15 @@ struct Topic {
     whole: Vec<usize>,
     named: Named,
 }
+
+/// The share of the best's score that articles have, at the least, which are listed as near to a
+/// topic, and how many they are at the most.
+const NEAR: f32 = 0.85;
+const FOUND: usize = 10;
+
+/// The same for those whose newest or oldest is asked for, which must be on it.
+const NEAREST: f32 = 0.95;
+const FEW: usize = 5;
 
 /// Less of a lead than this is none.
 const LEAD: f32 = 0.01;
@@ -257,19 +297,13 @@ impl Topic {
         }
     }
 
-    /// All articles on it: those whose titles say so; if there are none, and unless `titles_only`,
-    /// those that a search ranks nearly as high as its best.
-    fn all(&self, titles_only: bool) -> Vec<usize> {
-        const NEAR: f32 = 0.95;
-        const FOUND: usize = 5;
-        if titles_only || !self.whole.is_empty() {
-            return self.whole.clone();
-        }
-        let mut near: Vec<(f32, usize)> =
+    /// The first `most` that a search ranks at least at the share `near` of its best, best first.
+    fn found(&self, near: f32, most: usize) -> Vec<usize> {
+        let mut found: Vec<(f32, usize)> =
             self.fits.iter().map(|(at, score, _)| (*score, *at)).collect();
-        near.retain(|(score, _)| *score >= NEAR);
-        near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        near.into_iter().take(FOUND).map(|(_, at)| at).collect()
+        found.retain(|(score, _)| *score >= near);
+        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        found.into_iter().take(most).map(|(_, at)| at).collect()
     }
 }
 

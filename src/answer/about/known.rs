@@ -72,7 +72,23 @@ fn host(url: &str) -> Option<&str> {
     Some(host.strip_prefix("www.").unwrap_or(host)).filter(|host| host.contains('.'))
 }
 
+/// What a source is called.
+fn name(id: &SourceId, title: &str, site: Option<&str>) -> String {
+    match title.trim() {
+        "" => site.and_then(host).unwrap_or(&id.0).to_owned(),
+        title => title.to_owned(),
+    }
+}
+
 impl Known<'_> {
+    /// What the sources are called.
+    pub fn names(&self) -> Vec<(SourceId, String)> {
+        let named = |(id, title, site): &(SourceId, String, Option<String>)| {
+            (id.clone(), name(id, title, site.as_deref()))
+        };
+        self.sources.iter().map(named).collect()
+    }
+
     /// The authors that the next words name, fully or in part, and how many words those are.
     pub fn author(&self, cursor: Cursor<'_>) -> Option<(Vec<String>, usize)> {
         const NO_NAMES: &[&str] =
@@ -127,10 +143,7 @@ impl Known<'_> {
             })
             .collect();
         let (id, title, site) = meant.first()?;
-        let name = match title.trim() {
-            "" => site.as_deref().and_then(host).unwrap_or(&id.0).to_owned(),
-            title => title.to_owned(),
-        };
+        let name = name(id, title, site.as_deref());
         let name = if meant.len() > 1 && meant.iter().any(|one| one.1.trim() != title.trim()) {
             joined(words)
         } else {
@@ -142,7 +155,11 @@ impl Known<'_> {
 
 fn is_source(typed: &str, marked: bool, title: &str, site: &str) -> bool {
     let host = host(site).map(str::to_lowercase);
-    if host.as_deref() == Some(typed.strip_prefix("www.").unwrap_or(typed)) {
+    let address = typed.strip_prefix("www.").unwrap_or(typed);
+    let is_below = |host: &str| {
+        host == address || host.strip_suffix(address).is_some_and(|rest| rest.ends_with('.'))
+    };
+    if address.contains('.') && host.as_deref().is_some_and(is_below) {
         return true;
     }
     let mut title: Vec<String> = parts(title);

@@ -62,6 +62,9 @@ const LIBRARY: &[&str] = &[
     "in this newsletter",
     "in my feeds",
     "in the feed",
+    "in my articles",
+    "in the articles",
+    "among my articles",
     "here",
     "are you aware of",
     "do you have",
@@ -90,6 +93,24 @@ const FILLERS: &[&str] = &[
     "just",
     ",",
     "and",
+];
+/// What stands before a topic.
+const TOPICS: &[&str] = &[
+    "on",
+    "about",
+    "regarding",
+    "concerning",
+    "covering",
+    "to do with",
+    "mention",
+    "mentioning",
+    "talk about",
+    "talking about",
+    "deal with",
+    "dealing with",
+    "discuss",
+    "discussing",
+    "cover",
 ];
 const SUBJECTS: &[&str] = &[
     "the author",
@@ -174,9 +195,7 @@ impl Limits {
             return Some(());
         }
         *cursor = before;
-        if !self.published
-            && cursor.any(&["on", "about", "regarding", "concerning", "covering", "to do with"])
-        {
+        if !self.published && cursor.any(TOPICS) {
             return self.topic(cursor, known);
         }
         if cursor.any(FILLERS) { Some(()) } else { None }
@@ -206,6 +225,11 @@ impl Limits {
         }
         *cursor = before;
         self.place(cursor, known)
+    }
+
+    /// Somewhere that is written for: a source before an author of that name.
+    pub fn writes_for(&mut self, cursor: &mut Cursor<'_>, known: &Known<'_>) -> Option<()> {
+        self.place(cursor, known).or_else(|| self.subject(cursor, known))
     }
 
     /// The longest run of words that names a source.
@@ -250,7 +274,8 @@ impl Limits {
 
     /// Words before "posts": "AWS", "Ana Holm's", "kubernetes".
     pub fn before_noun(&mut self, words: &[Word], known: &Known<'_>) -> Option<()> {
-        const EMPTY: &[&str] = &["the", "all", "any", "every", "new", "blog", "other", "of", "my"];
+        const EMPTY: &[&str] =
+            &["the", "all", "any", "every", "new", "blog", "other", "of", "my", "those", "these"];
         let mut words = words;
         while let [first, rest @ ..] = words
             && EMPTY.contains(&first.low.as_str())
@@ -302,6 +327,7 @@ impl Limits {
         };
         let filter = Filter { since, until, authors: self.authors, sources, ..Filter::default() };
         let topics = self.topic.into_iter().collect();
-        Some(About { what, facts, filter, place, topics, named: Named::Title })
+        let names = Vec::new();
+        Some(About { what, facts, filter, place, names, topics, named: Named::Title })
     }
 }

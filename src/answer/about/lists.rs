@@ -48,6 +48,11 @@ pub(super) fn newest(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> 
     if let Some(about) = superlative(cursor, facts.clone(), known) {
         return Some(about);
     }
+    // "What is the latest Londonist post about?"
+    let mut told = cursor;
+    if asked && told.any_at_end(&["about"]) {
+        return superlative(told, tail.with(&[Fact::Beginning]), known);
+    }
     // "When did Ana last post?", "Which Londonist post is the oldest?"
     let mut limits = Limits::default();
     if cursor.phrase("when did") && limits.subject(&mut cursor, known).is_some() {
@@ -58,9 +63,16 @@ pub(super) fn newest(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> 
             .then(|| limits.about(Wanted::Newest(1), tail.with(&[Fact::Date])))
             .flatten();
     }
+    let mut named = cursor;
+    if !asked && named.any(&["newest", "latest", "most recent"]) {
+        // "Latest Londonist".
+        limits.place = Some(known.place(named.rest, false)?);
+        return limits.about(Wanted::Newest(LISTED), facts);
+    }
     if !asked {
         return None;
     }
+    cursor.any_at_end(&["of all", "of them all", "of them", "overall"]);
     let what = last_words(&mut cursor)?;
     let (before, kind, _) = noun(&mut cursor)?;
     limits.before_noun(before, known)?;
@@ -81,7 +93,20 @@ fn last_words(cursor: &mut Cursor<'_>) -> Option<Wanted> {
     ];
     let (_, is_newest) = ENDS.iter().find(|(end, _)| cursor.any_at_end(&[end]))?;
     cursor.any_at_end(&["the"]);
-    let verbs = ["is", "was", "came out", "was published", "was posted", "went out", "appeared"];
+    let verbs = [
+        "is",
+        "was",
+        "came out",
+        "came",
+        "comes",
+        "was published",
+        "was posted",
+        "was put online",
+        "went out",
+        "went up",
+        "appeared",
+        "ran",
+    ];
     let is_verb = cursor.any_at_end(&["was published", "was posted"]) || cursor.any_at_end(&verbs);
     let what = if *is_newest { Wanted::Newest(1) } else { Wanted::Oldest(1) };
     is_verb.then_some(what)
@@ -213,6 +238,17 @@ pub(super) fn what_did(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -
         return None;
     }
     limits.published = true;
+    let mut end = cursor;
+    if end.any(&["most recently", "last"]) && end.peek() != "on" && limits.is_named() {
+        // "Last June" is a period.
+        if period::read(&mut cursor.clone(), known.today).is_none() {
+            limits.read(&mut end, known)?;
+            return limits.about(Wanted::Newest(1), tail.facts.clone());
+        }
+    } else if end.any(&["first", "earliest"]) && limits.is_named() {
+        limits.read(&mut end, known)?;
+        return limits.about(Wanted::Oldest(1), tail.facts.clone());
+    }
     limits.read(&mut cursor, known)?;
     limits.is_narrow().then(|| limits.about(Wanted::List, tail.facts.clone())).flatten()
 }
@@ -234,17 +270,17 @@ pub(super) fn list(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Op
         "print",
     ];
     let is_told = cursor.any(&told);
-    let asked = cursor.any(&["which", "what", "are there any", "any", "is there any"]);
+    let mine = ["do i have any", "do i have", "have i got any", "have i got", "do you have any"];
+    let there = ["are there any", "are there", "is there any", "is there"];
+    let asked = cursor.any(&["which", "what", "any"]) || cursor.any(&mine) || cursor.any(&there);
     cursor.any(&["are", "were"]);
     cursor.any(&["a list of"]);
     let mut limits = Limits::default();
     let mut all = cursor;
     if all.any(&["everything", "anything", "all that was", "whatever was"]) {
         limits.read(&mut all, known)?;
-        return limits
-            .is_narrow()
-            .then(|| limits.about(Wanted::List, tail.facts.clone()))
-            .flatten();
+        let is_ours = limits.is_narrow() || limits.topic.is_some() && limits.library;
+        return is_ours.then(|| limits.about(Wanted::List, tail.facts.clone())).flatten();
     }
     let is_every = cursor.peek() == "every";
     cursor.any(&["all of the", "all the", "all my", "all", "every", "the titles of", "the", "my"]);
@@ -258,6 +294,8 @@ pub(super) fn list(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Op
     cursor.any_at_end(&["called"]);
     limits.read(&mut cursor, known)?;
     let is_sure = kind == Kind::Sure || limits.is_named();
+    // "Posts about boats": nothing else is asked.
+    let is_bare = is_bare && !(kind == Kind::Sure && before.is_empty());
     let is_limited = limits.is_narrow()
         || (!is_bare && (limits.topic.is_some() || limits.library))
         || (is_told && before.iter().all(|word| !SITES.contains(&word.low.as_str())));

@@ -4,6 +4,7 @@
 
 mod calendar;
 mod choose;
+mod groups;
 mod known;
 mod limits;
 mod lists;
@@ -42,6 +43,10 @@ pub enum Wanted {
     Before,
     /// The one after the one on the topic, in the same source.
     After,
+    /// Who wrote them, the most first.
+    Authors,
+    /// Where they are from, the most first.
+    Sources,
 }
 
 /// What is asked of an article; the wording depends on it, and whether an article without it will do.
@@ -55,6 +60,12 @@ pub enum Fact {
     Title,
     /// What its subtitle is.
     Subtitle,
+    /// What it says: its beginning, word for word.
+    Beginning,
+    /// Of several, which is the newest.
+    Newest,
+    /// Of several, which is the oldest.
+    Oldest,
 }
 
 /// By which of an article's names a topic is looked for.
@@ -78,6 +89,8 @@ pub struct About {
     pub filter: Filter,
     /// The sources of `filter` in words: their titles, or hosts.
     pub place: Option<String>,
+    /// What the sources of the library are called: their titles, or hosts.
+    pub names: Vec<(SourceId, String)>,
     /// Words that say which articles, to be searched for. [`Wanted::One`] has one or more,
     /// `Before` and `After` one, the others at most one, which the articles must be on.
     pub topics: Vec<String>,
@@ -88,7 +101,7 @@ pub struct About {
 /// Whether a question has any word without which it can't be about the articles themselves: a quick
 /// look, before the library is read.
 pub fn may_be(question: &str) -> bool {
-    const CUES: [&str; 30] = [
+    const CUES: [&str; 38] = [
         "post",
         "article",
         "piece",
@@ -119,6 +132,14 @@ pub fn may_be(question: &str) -> bool {
         "review",
         "subtitle",
         "subheading",
+        "everything",
+        "anything",
+        "announce",
+        "feeds",
+        "sources",
+        "sites",
+        "date of",
+        "column",
     ];
     let question = question.to_lowercase();
     CUES.iter().any(|cue| question.contains(cue))
@@ -135,10 +156,23 @@ pub fn recognise(
     sources: &[(SourceId, String, Option<String>)],
 ) -> Option<About> {
     let words = words::words(question)?;
-    rules::read(&words, &known::Known { today, authors, sources })
+    let known = known::Known { today, authors, sources };
+    let mut about = rules::read(&words, &known)?;
+    about.names = known.names();
+    Some(about)
 }
 
 impl About {
+    /// Whether each of its topics is that of one article.
+    pub fn asks_for_one(&self) -> bool {
+        matches!(self.what, Wanted::One | Wanted::Before | Wanted::After)
+    }
+
+    /// Whether it asks what the articles say, too: how they begin.
+    pub fn asks_what_it_says(&self) -> bool {
+        self.facts.contains(&Fact::Beginning)
+    }
+
     /// The filters as they are shown to the user: `2025-12-01 … 2025-12-31, source Londonist, author
     /// Laura Reynolds`; empty if there are none.
     pub fn filters(&self) -> String {

@@ -121,7 +121,7 @@ fn range(at: &mut Cursor<'_>, today: Date) -> Option<Period> {
 
 fn closed(at: &mut Cursor<'_>, today: Date) -> Option<Period> {
     const IN: &[&str] =
-        &["in", "during", "of", "on", "from", "for", "within", "throughout", "over", "dated"];
+        &["in", "during", "of", "on", "at", "from", "for", "within", "throughout", "over", "dated"];
     let is_told = at.any(IN);
     if !is_told && ordinal(at.peek()).is_none() {
         let at = *at;

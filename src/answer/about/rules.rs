@@ -1,6 +1,7 @@
 //! The forms that questions about the articles have. Each rule reads a question to its end or not
 //! at all: one word that it doesn't know makes it a question about what the articles say.
 
+use super::groups::{authors, sources};
 use super::known::Known;
 use super::limits::Limits;
 use super::lists::{how_many, list, newest, noun, superlative, what_did};
@@ -43,8 +44,20 @@ pub(super) fn read(words: &[Word], known: &Known<'_>) -> Option<About> {
     cursor.phrase("please");
     cursor.any(&["tell me"]);
     cursor.any_at_end(&[", please", "please"]);
-    let rules: [Rule; 9] =
-        [neighbour, when, who, subtitle_of, how_many, newest, which_one, what_did, list];
+    let rules: [Rule; 12] = [
+        neighbour,
+        announced,
+        when,
+        authors,
+        sources,
+        who,
+        subtitle_of,
+        how_many,
+        newest,
+        which_one,
+        what_did,
+        list,
+    ];
     rules.iter().find_map(|rule| rule(cursor, &tail, known))
 }
 
@@ -141,13 +154,20 @@ fn neighbour(cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About
         }
         has_noun = true;
         left = after.split_first()?.1;
+    } else {
+        // "What did Lambert publish right after …?"
+        let mut asked = Cursor::new(left);
+        if asked.phrase("what did") && limits.subject(&mut asked, known).is_some() {
+            left = asked.rest;
+        }
     }
     let is_left = left.iter().all(|word| LEFT.contains(&word.low.as_str()));
     let says = ["published", "posted", "publish", "came", "appeared", "write", "written", "post"];
     if !is_left || !(has_noun || left.iter().any(|word| says.contains(&word.low.as_str()))) {
         return None;
     }
-    let reference = reference(right, known)?;
+    let reference = reference(right, known)
+        .or_else(|| (has_noun || limits.is_named()).then(|| loose(right)).flatten())?;
     limits.place = limits.place.or(reference.place);
     let mut about = limits.about(what, tail.facts.clone())?;
     about.topics = vec![reference.topic];
@@ -155,18 +175,87 @@ fn neighbour(cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About
     Some(about)
 }
 
+/// What comes before or after a post is another: "the report from the shipyard".
+fn loose(words: &[Word]) -> Option<Reference> {
+    const MOST: usize = 8;
+    let mut cursor = Cursor::new(words);
+    let is_one = cursor.any(&["the", "that"]) && (1..=MOST).contains(&cursor.rest.len());
+    let says_more = cursor.rest.iter().any(|word| is_telling(&word.low));
+    (is_one && !says_more).then(|| titled(joined(cursor.rest)))
+}
+
+/// What asks for days.
+const DAYS: [&str; 18] = [
+    "when",
+    "from when",
+    "on which day",
+    "on which days",
+    "on what day",
+    "on what days",
+    "on what date",
+    "on what dates",
+    "on which date",
+    "on which dates",
+    "what day",
+    "what date",
+    "which day",
+    "which date",
+    "in which month",
+    "in what month",
+    "in which year",
+    "in what year",
+];
+
+/// "On which days did the harbour blog announce the new crane and its price?"
+fn announced(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> {
+    const MOST: usize = 8;
+    let verbs = [
+        "announce",
+        "write about",
+        "blog about",
+        "post about",
+        "report on",
+        "write up",
+        "publish the post on",
+        "publish",
+        "present",
+        "introduce",
+    ];
+    let mut limits = Limits::default();
+    let is_asked = cursor.any(&DAYS) && cursor.phrase("did");
+    if !is_asked || limits.subject(&mut cursor, known).is_none() || !limits.is_named() {
+        return None;
+    }
+    cursor.phrase("first");
+    if !cursor.any(&verbs) {
+        return None;
+    }
+    let parts = cursor.rest.split(|word| matches!(word.low.as_str(), "," | "and"));
+    let topic = |part: &[Word]| {
+        let mut part = Cursor::new(part);
+        part.any(&["the", "its", "their", "his", "her", "a", "an"]);
+        let is_sound = (1..=MOST).contains(&part.rest.len())
+            && !part.rest.iter().any(|word| is_telling(&word.low));
+        is_sound.then(|| titled(joined(part.rest)))
+    };
+    let topics: Option<Vec<Reference>> = parts.filter(|part| !part.is_empty()).map(topic).collect();
+    one(topics.filter(|topics| !topics.is_empty())?, tail.with(&[Fact::Date]), limits)
+}
+
 /// "When did the screencast on Pike's editor come out, and when the one with the Go talk?"
 fn when(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Option<About> {
     let lead = cursor;
-    let dates = ["what is the date of", "what is the publication date of"];
+    let dates = [
+        "what is the date of",
+        "what was the date of",
+        "what is the publication date of",
+        "what was the publication date of",
+    ];
     if cursor.any(&dates) {
         let found = reference(cursor.rest, known)?;
         return one(vec![found], tail.with(&[Fact::Date]), Limits::default());
     }
-    if !cursor.any(&["when", "from when", "on which day", "on what day", "on what date"])
-        && !cursor.any(&["on which date", "what day", "what date", "which day", "in which month"])
-        && !cursor.any(&["in what month", "in which year", "in what year", "which date"])
-    {
+    if !cursor.any(&DAYS) {
         return None;
     }
     let is_from = lead.peek() == "from";

@@ -12,6 +12,9 @@ use crate::base::ArticleMeta;
 /// How many articles a list shows.
 const SHOWN: usize = 20;
 
+/// How many articles of a group are cited.
+const CITED: usize = 1;
+
 /// A sentence of an answer, or an item of its list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -26,7 +29,12 @@ impl Choice {
     pub fn lines(&self, about: &About, articles: &[ArticleMeta]) -> Vec<Line> {
         let say = Say { about, articles };
         match self {
-            Choice::All { articles: all, undated } => say.all(all, *undated),
+            Choice::All { articles: all, undated } => match about.what {
+                Wanted::Authors => say.authors_of(all),
+                Wanted::Sources => say.sources_of(all),
+                _ => say.all(all, *undated),
+            },
+            Choice::Nearest(these) => say.nearest(these),
             Choice::These(these) => say.these(these),
             Choice::Neighbour { of, article } => vec![say.beside(*of, *article)],
         }
@@ -80,7 +88,7 @@ impl Say<'_> {
         if !self.about.filter.authors.is_empty() {
             text += &format!(" by {}", listed(&self.about.filter.authors, "or"));
         }
-        if let (Some(topic), false) = (self.about.topics.first(), self.is_one()) {
+        if let (Some(topic), false) = (self.about.topics.first(), self.about.asks_for_one()) {
             text += &format!(" on “{topic}”");
         }
         text
@@ -89,10 +97,6 @@ impl Say<'_> {
     fn period(&self) -> Option<String> {
         let filter = &self.about.filter;
         in_words(filter.since.and_then(date_of), filter.until.and_then(date_of))
-    }
-
-    fn is_one(&self) -> bool {
-        matches!(self.about.what, Wanted::One | Wanted::Before | Wanted::After)
     }
 
     fn item(&self, at: usize) -> Line {
@@ -128,13 +132,111 @@ impl Say<'_> {
             text += &format!(" {} more {has} no date.", capital(&number(undated)));
         }
         let mut lines = vec![Line { text, articles: shown.to_vec() }];
-        if self.about.what == Wanted::Count && self.about.facts.is_empty() {
+        let is_end = |fact: &Fact| matches!(fact, Fact::Newest | Fact::Oldest);
+        let dated: Vec<usize> = all.iter().copied().filter(|&at| self.date(at).is_some()).collect();
+        for fact in self.about.facts.iter().filter(|_| dated.len() > 1) {
+            match (fact, dated.as_slice()) {
+                (Fact::Oldest, [first, ..]) => lines.push(self.named("The oldest is", *first)),
+                (Fact::Newest, [.., last]) => lines.push(self.named("The newest is", *last)),
+                _ => {}
+            }
+        }
+        if self.about.what == Wanted::Count && self.about.facts.iter().all(is_end) {
             return lines;
         }
         lines.extend(shown.iter().map(|&at| self.item(at)));
         let left = n.saturating_sub(shown.len());
         if left > 0 {
             let text = format!("- and {} more", number(left));
+            lines.push(Line { text, articles: Vec::new() });
+        }
+        lines
+    }
+
+    /// Those that a search finds nearest to the topic.
+    fn nearest(&self, these: &[usize]) -> Vec<Line> {
+        let topic = self.about.topics.first().map_or("", String::as_str);
+        let mut limits = self.limits().replace(&format!(" on “{topic}”"), "");
+        if let Some(period) = self.period() {
+            limits += &format!(" published {period}");
+        }
+        let lead = match these {
+            [only] => {
+                return vec![
+                    self.named(&format!("The post{limits} nearest to “{topic}” is"), *only),
+                ];
+            }
+            many => format!("The {} posts{limits} nearest to “{topic}” are:", number(many.len())),
+        };
+        let mut lines = vec![Line { text: lead, articles: Vec::new() }];
+        lines.extend(these.iter().map(|&at| self.item(at)));
+        lines
+    }
+
+    /// Who wrote some articles, the most first.
+    fn authors_of(&self, all: &[usize]) -> Vec<Line> {
+        let authors = |at: usize| self.articles.get(at).map_or(&[][..], |one| &one.authors[..]);
+        let mut counts: Vec<(&str, Vec<usize>)> = Vec::new();
+        for &at in all {
+            for author in authors(at) {
+                match counts.iter_mut().find(|(known, _)| known == author) {
+                    Some((_, of)) => of.push(at),
+                    None => counts.push((author, vec![at])),
+                }
+            }
+        }
+        let nobodys: Vec<usize> =
+            all.iter().copied().filter(|&at| authors(at).is_empty()).collect();
+        let n = counts.len();
+        let signed = all.len() - nobodys.len();
+        let posts = capital(&posts_in_words(if n == 0 { all.len() } else { signed }));
+        let period = self.period().map(|period| format!(" published {period}")).unwrap_or_default();
+        let text = match (n, if n == 0 { all.len() } else { signed }) {
+            (0, 1) => format!("{posts}{}{period} names no author.", self.limits()),
+            (0, _) => format!("{posts}{}{period} name no author.", self.limits()),
+            (n, many) => {
+                let was = if many == 1 { "was" } else { "were" };
+                let s = if n == 1 { "" } else { "s" };
+                format!(
+                    "{posts}{}{period} {was} written by {} author{s}.",
+                    self.limits(),
+                    number(n)
+                )
+            }
+        };
+        let mut lines = self.grouped(text, counts, "author");
+        if n > 0 && !nobodys.is_empty() {
+            let text = format!("- no author given: {}", posts_in_words(nobodys.len()));
+            lines.push(Line { text, articles: nobodys.into_iter().take(CITED).collect() });
+        }
+        lines
+    }
+
+    /// Where some articles are from, the most first.
+    fn sources_of(&self, all: &[usize]) -> Vec<Line> {
+        let mut counts: Vec<(&str, Vec<usize>)> = Vec::new();
+        for (id, name) in &self.about.names {
+            let is_of = |at: &usize| self.articles.get(*at).is_some_and(|one| one.source == *id);
+            counts.push((name, all.iter().copied().filter(is_of).collect()));
+        }
+        let (is, s) = if counts.len() == 1 { ("is", "") } else { ("are", "s") };
+        let text = format!("There {is} {} source{s} in the library.", number(counts.len()));
+        self.grouped(text, counts, "source")
+    }
+
+    /// A sentence and its groups of articles, each with how many they are.
+    fn grouped(&self, text: String, mut groups: Vec<(&str, Vec<usize>)>, what: &str) -> Vec<Line> {
+        groups.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then(a.0.cmp(b.0)));
+        let mut lines = vec![Line { text, articles: Vec::new() }];
+        lines.extend(groups.iter().take(SHOWN).map(|(name, of)| {
+            // The newest are what one would look at.
+            let articles = of.iter().rev().copied().take(CITED).collect();
+            Line { text: format!("- {name}: {}", posts_in_words(of.len())), articles }
+        }));
+        let left = groups.len().saturating_sub(SHOWN);
+        if left > 0 {
+            let s = if left == 1 { "" } else { "s" };
+            let text = format!("- and {} more {what}{s}", number(left));
             lines.push(Line { text, articles: Vec::new() });
         }
         lines
@@ -175,6 +277,8 @@ impl Say<'_> {
             (
                 Wanted::Count
                 | Wanted::List
+                | Wanted::Authors
+                | Wanted::Sources
                 | Wanted::FirstAndLast
                 | Wanted::One
                 | Wanted::Before
@@ -236,6 +340,10 @@ impl Say<'_> {
             }
         }
     }
+}
+
+fn posts_in_words(n: usize) -> String {
+    format!("{} post{}", number(n), if n == 1 { "" } else { "s" })
 }
 
 fn quoted(name: &str) -> String {

@@ -34,6 +34,28 @@ pub(super) fn tail(words: &[Word]) -> (&[Word], Tail) {
     (words, Tail::default())
 }
 
+/// "which one is the latest".
+fn end(mut at: Cursor<'_>) -> Option<Fact> {
+    let asked = ["which one of them", "which of them", "which one", "which", "what"];
+    let is_asked = at.any(&asked) && at.any(&["is", "was", "came out", "came"]);
+    at.any(&["the"]);
+    let found = if at.any(&["newest", "latest", "most recent", "last"]) {
+        Fact::Newest
+    } else if at.any(&["oldest", "earliest", "first"]) {
+        Fact::Oldest
+    } else {
+        return None;
+    };
+    at.any(&["one of them", "of them", "one", "of these"]);
+    (is_asked && at.is_done()).then_some(found)
+}
+
+/// "what are they about".
+fn subject(mut at: Cursor<'_>) -> Option<Fact> {
+    let is_asked = at.any(&["what are they", "what is it", "what are these", "what is that"]);
+    (is_asked && at.phrase("about") && at.is_done()).then_some(Fact::Beginning)
+}
+
 fn fact(clause: &[Word], tail: &mut Tail) -> bool {
     const CLEAR: &[&str] = &[
         "run",
@@ -67,6 +89,13 @@ fn fact(clause: &[Word], tail: &mut Tail) -> bool {
     ];
     let mut at = Cursor::new(clause);
     at.any(&["also", "tell me", "say"]);
+    if let Some(found) = end(at).or_else(|| subject(at)) {
+        tail.is_clear = true;
+        if !tail.facts.contains(&found) {
+            tail.facts.push(found);
+        }
+        return true;
+    }
     let found = if at.any(&["from when", "since when", "when"]) {
         tail.is_clear |= clause.first().is_some_and(|word| word.low == "from");
         Fact::Date

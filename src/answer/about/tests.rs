@@ -157,6 +157,58 @@ fn questions_about_the_articles_are_understood() {
             "What did Interconnects publish in June 2026?",
             "List [] [2026-06-01 … 2026-06-30, source Interconnects AI]",
         ),
+        (
+            "How many Morning Paper write-ups are from the first week of March 2017, and which one \
+             is the latest?",
+            "Count [Newest] [2017-03-01 … 2017-03-07, source the morning paper]",
+        ),
+        (
+            "Which Cowboy Programmer article came last, and when?",
+            "Newest(1) [Date] [source Cowboy Programmer]",
+        ),
+        ("Which post is the oldest of all?", "Oldest(1) [] []"),
+        (
+            "How many of those swtch.com pieces are from 2017, and what are they about?",
+            "Count [Beginning] [2017-01-01 … 2017-12-31, source research!rsc]",
+        ),
+        (
+            "What is the most recent Londonist article about?",
+            "Newest(1) [Beginning] [source Londonist]",
+        ),
+        ("What is the latest post about?", "Newest(1) [Beginning] []"),
+        (
+            "On which days did Londonist announce the new crane, the ferry and its price?",
+            "One [Date] [source Londonist] new crane | ferry | price",
+        ),
+        (
+            "What did Lambert publish right after the report from the shipyards?",
+            "After [] [author Nathan Lambert] report from the shipyards",
+        ),
+        ("Who writes for Londonist?", "Authors [] [source Londonist]"),
+        ("Which authors do I have?", "Authors [] []"),
+        ("Who wrote the most posts?", "Authors [] []"),
+        ("latest londonist", "Newest(10) [] [source Londonist]"),
+        ("Who are the authors?", "Authors [] []"),
+        ("Who writes the posts about boats?", "Authors [] [] boats"),
+        (
+            "Who writes the round-ups of open boats on Interconnects?",
+            "Authors [] [source Interconnects AI] round-ups of open boats",
+        ),
+        ("How many feeds do I have?", "Sources [] []"),
+        ("which blogs are in here", "Sources [] []"),
+        ("List my sources", "Sources [] []"),
+        ("What did Londonist publish last?", "Newest(1) [] [source Londonist]"),
+        (
+            "What did Londonist publish last June?",
+            "List [] [2026-06-01 … 2026-06-30, source Londonist]",
+        ),
+        ("What did Ana write first?", "Oldest(1) [] [author Ana Holm]"),
+        ("What was the date of the goodbye to Ai2?", "One [Date] [] goodbye to Ai2"),
+        ("articles about boats", "List [] [] boats"),
+        ("Which posts mention larch?", "List [] [] larch"),
+        ("Do I have any articles on boats?", "List [] [] boats"),
+        ("Is there anything about boats in my articles?", "List [] [] boats"),
+        ("What came out in the second half of June 2026?", "List [] [2026-06-16 … 2026-06-30]"),
     ] {
         assert_eq!(short(question), expected, "{question}");
     }
@@ -188,6 +240,15 @@ fn periods_are_days_of_utc() {
         ("this year", "2026-01-01 … 2026-12-31"),
         ("last year", "2025-01-01 … 2025-12-31"),
         ("last quarter", "2025-10-01 … 2025-12-31"),
+        ("from the first week of March 2024", "2024-03-01 … 2024-03-07"),
+        ("in the last week of March 2024", "2024-03-25 … 2024-03-31"),
+        ("in the second half of March 2024", "2024-03-16 … 2024-03-31"),
+        ("in the first half of 2024", "2024-01-01 … 2024-06-30"),
+        ("in the third quarter of 2024", "2024-07-01 … 2024-09-30"),
+        ("in Q3 2024", "2024-07-01 … 2024-09-30"),
+        ("in early March 2024", "2024-03-01 … 2024-03-10"),
+        ("since mid March 2024", "2024-03-11 …"),
+        ("at the end of 2024", "2024-09-01 … 2024-12-31"),
         ("last summer", "2025-06-01 … 2025-08-31"),
         ("this winter", "2025-12-01 … 2026-02-28"),
         ("last winter", "2024-12-01 … 2025-02-28"),
@@ -309,6 +370,43 @@ fn answers_are_plain_sentences_that_cite() {
             "There is one post on “RAG” in the library. [0]",
         ),
         ("When did the post on notes come out?", vec![vec![]], "-"),
+        (
+            "Who are the authors?",
+            vec![],
+            "Six posts were written by two authors. \n- Ana Holm: three posts [4]\n- Laura \
+             Reynolds: three posts [5]",
+        ),
+        (
+            "How many posts came out in November 2025, and which one is the latest?",
+            vec![],
+            "Two posts were published in November 2025. One more has no date. [1][0]\nThe newest \
+             is “Setting Up RAG at Home” of 19 November 2025. [0]",
+        ),
+        (
+            "Which posts mention larch?",
+            vec![vec![(2, 0.5), (4, 0.48), (1, 0.3)]],
+            "The two posts nearest to “larch” are: \n- “One Config File Away” (1 December 2025) \
+             [2]\n- “Farewell, Ai2” (2 June 2026) [4]",
+        ),
+        (
+            "Which posts mention larch?",
+            vec![vec![(2, 0.5)]],
+            "The post nearest to “larch” is “One Config File Away” of 1 December 2025. [2]",
+        ),
+        ("Which posts mention larch?", vec![vec![]], "-"),
+        (
+            "What did Ana publish right after the report from the shipyards?",
+            vec![vec![(1, 0.5)]],
+            "The post after “From ‘I Don’t Get AI’ to Building” is “Setting Up RAG at Home” of 19 \
+             November 2025. [0][1]",
+        ),
+        (
+            "How many feeds do I have?",
+            vec![],
+            "There are six sources in the library. \n- Londonist: six posts [5]\n- Amazon Web \
+             Services Blog: no posts \n- Cowboy Programmer: no posts \n- Interconnects AI: no \
+             posts \n- research!rsc: no posts \n- the morning paper: no posts ",
+        ),
     ] {
         let said = answer(question, &found).unwrap_or_else(|| "-".to_owned());
         assert_eq!(said, expected, "{question}");

@@ -15,8 +15,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
 
+use crate::document::sentence::sentences;
 use crate::retrieve::Passage;
 use alone::Doubt;
 pub use claim::list_item;
@@ -556,13 +556,10 @@ fn prepare(passage: &Passage) -> Prepared<'_> {
     let mut figures: HashSet<Figure> =
         figures(&all).into_iter().map(|(figure, _)| figure).collect();
     figures.extend(ordinals(&all));
-    let mut at = 0;
-    let sentences = passage
-        .text
-        .split_sentence_bounds()
-        .map(|text| {
-            let range = at..at + text.len();
-            at = range.end;
+    let sentences = sentences(&passage.text)
+        .into_iter()
+        .map(|range| {
+            let text = &passage.text[range.clone()];
             PreparedSentence { range, text, terms: terms(text) }
         })
         .filter(|sentence| !sentence.text.trim().is_empty())

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::document::sentence::ends_in_abbreviation;
+
 /// A sentence without its `[n]` marks (also `[1, 2]` and `[1][2]`), and the numbers in them.
 pub fn strip_marks(sentence: &str) -> (String, BTreeSet<usize>) {
     let mut plain = String::with_capacity(sentence.len());
@@ -63,10 +65,6 @@ impl Sentences {
 
 /// The byte after the first sentence of `text`, if it is certain that it ends there.
 fn first_end(text: &str) -> Option<usize> {
-    const ABBREVIATIONS: [&str; 16] = [
-        "e.g", "i.e", "etc", "vs", "mr", "mrs", "ms", "dr", "prof", "st", "no", "fig", "approx",
-        "inc", "cf", "al",
-    ];
     let bytes = text.as_bytes();
     for (at, character) in text.char_indices() {
         let after = at + character.len_utf8();
@@ -90,17 +88,7 @@ fn first_end(text: &str) -> Option<usize> {
                     }
                 }
                 let next: Vec<char> = text[end..].chars().take(2).collect();
-                let word = text[..at]
-                    .rsplit(|c: char| c.is_whitespace() || c == '(')
-                    .next()
-                    .unwrap_or_default()
-                    .to_lowercase();
-                let abbreviation = character == '.'
-                    && (ABBREVIATIONS.contains(&word.trim_matches(|c: char| !c.is_alphanumeric()))
-                        || ABBREVIATIONS.contains(&word.as_str())
-                        // "1." opens a list item; "J." is an initial.
-                        || (text[..at].trim().chars().all(|c| c.is_ascii_digit()))
-                        || (word.chars().count() == 1 && word.chars().all(char::is_alphabetic)));
+                let abbreviation = ends_in_abbreviation(&text[..after]);
                 match next.as_slice() {
                     _ if abbreviation => {}
                     ['\n', ..] => return Some(end),

@@ -210,6 +210,9 @@ fn sentences_are_cut_where_they_end() {
             "End"
         ]
     );
+    let mut cutter = Sentences::default();
+    let found = cutter.push("The U.S. Coast Guard has two. It has no more. End");
+    assert_eq!(found, ["The U.S. Coast Guard has two.", "It has no more."]);
 }
 
 #[test]
