@@ -148,8 +148,12 @@ impl KnowledgeBase {
     }
 }
 
-/// The share of what was searched for that a hit has, by how rare the words are.
+/// The share of what was searched for that a hit has, by how rare the words are; 0 if no article has
+/// any of them.
 fn has_of(hit: &Hit, retrieved: &Retrieved) -> f32 {
+    if retrieved.terms.indices.is_empty() {
+        return 0.0;
+    }
     let text = format!("{}\n{}\n{}", hit.article.title, hit.heading_path.join("\n"), hit.text);
     covered(retrieved, &terms::of(&text).ids)
 }

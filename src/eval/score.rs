@@ -279,8 +279,12 @@ impl QuestionResult {
         }
         let Some(answer) = &self.answer else { return values };
         let answered = answer.status == AnswerStatus::Answered;
+        put("coverage", flag(answered));
         if let Some(right) = self.is_right() {
             put("right", flag(right));
+            if answered {
+                put("risk", flag(!right));
+            }
         }
         if self.answerable {
             put("refused wrongly", flag(!answered));
@@ -379,8 +383,10 @@ pub fn summary(results: &[QuestionResult]) -> Summary {
 }
 
 /// How metrics are shown: these first, in this order.
-pub const HEADLINE: [&str; 19] = [
+pub const HEADLINE: [&str; 21] = [
     "right",
+    "coverage",
+    "risk",
     "facts found",
     "citation precision",
     "citation recall",
@@ -403,7 +409,10 @@ pub const HEADLINE: [&str; 19] = [
 
 /// Whether less is better.
 pub fn is_cost(metric: &str) -> bool {
-    metric.ends_with("wrongly") || metric.starts_with("tokens") || metric == "passages"
+    metric == "risk"
+        || metric.ends_with("wrongly")
+        || metric.starts_with("tokens")
+        || metric == "passages"
 }
 
 #[cfg(test)]

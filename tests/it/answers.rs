@@ -164,6 +164,39 @@ fn a_source_that_names_no_site_is_known_by_where_its_articles_are() {
 }
 
 #[test]
+fn who_writes_what_there_is_and_what_is_on_a_topic_come_from_the_library() {
+    let wellread = Wellread::small();
+    wellread.succeeds(&["add", &sample_feed()]);
+    let asked = |question: &str| {
+        let answer = wellread.json(&["ask", question]);
+        is_valid("ask", &answer);
+        assert_eq!(answer["usage"]["prompt_tokens"], 0, "no LLM is asked: {question}");
+        answer["answer"].as_str().unwrap().to_owned()
+    };
+    let said = asked("Who are the authors?");
+    assert_eq!(said, "Nine posts were written by one author.\n- Jorunn Aas: nine posts [1]");
+    let said = asked("Which feeds do I have?");
+    assert!(
+        said.contains("one source") && said.contains("The Slow Boatshed: nine posts"),
+        "{said}"
+    );
+    let said = asked("Which posts mention tar?");
+    assert!(said.contains("“Tar, oil and varnish”"), "{said}");
+    let said = asked("What is the newest post about?");
+    assert!(
+        said.starts_with("The newest post is “She floats” of 6 July 2025. [1]\n“She"),
+        "{said}"
+    );
+    let said = asked("How many posts came out in the second half of 2024, and which is the last?");
+    assert!(said.contains("posts were published from 1 July to 31 December 2024."), "{said}");
+    assert!(said.contains("The newest is “"), "{said}");
+    // No article has the word, so that none is listed.
+    let none = wellread.json(&["ask", "--quotes", "Which posts mention bananas?"]);
+    let said = none["answer"].as_str().unwrap();
+    assert!(!said.contains("nearest to “bananas”"), "{said}");
+}
+
+#[test]
 fn a_topic_alone_is_answered_by_what_names_it() {
     let wellread = Wellread::small();
     let feed = sample_feed();

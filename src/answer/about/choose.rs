@@ -18,7 +18,7 @@ pub enum Choice {
         /// How many more may be meant, but have no date.
         undated: usize,
     },
-    /// Those that a search for the topic ranks highest, best first: no title names it.
+    /// Those whose titles name the topic, and those that a search for it ranks highest, best first.
     Nearest(Vec<usize>),
     /// One for each topic, the first and the last, or the newest or oldest.
     These(Vec<usize>),
@@ -81,19 +81,24 @@ pub fn choose(
         | Wanted::FirstAndLast => {
             let meant = match topic(0) {
                 None => passing,
-                Some(topic) if !topic.whole.is_empty() => topic.whole,
-                Some(topic) => {
-                    let found = match about.what {
-                        Wanted::Count => Vec::new(),
-                        Wanted::List | Wanted::Authors => topic.found(NEAR, FOUND),
-                        _ => topic.found(NEAREST, FEW),
-                    };
-                    if about.what == Wanted::List && !found.is_empty() {
-                        return Some(Choice::Nearest(found));
+                Some(topic) => match about.what {
+                    Wanted::Count => topic.whole,
+                    Wanted::List | Wanted::Authors => {
+                        let mut meant = topic.whole.clone();
+                        let found = topic.found(NEAR, FOUND).into_iter();
+                        meant.extend(found.filter(|at| !topic.whole.contains(at)));
+                        if about.what == Wanted::List && meant.len() > topic.whole.len() {
+                            return Some(Choice::Nearest(meant));
+                        }
+                        meant
                     }
-                    Some(found).filter(|found| !found.is_empty())?
-                }
+                    _ if topic.whole.is_empty() => topic.found(NEAREST, FEW),
+                    _ => topic.whole,
+                },
             };
+            if meant.is_empty() && !about.topics.is_empty() {
+                return None;
+            }
             several(about, articles, meant)
         }
     };

@@ -279,7 +279,9 @@ pub(super) fn list(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) -> Op
     let mut all = cursor;
     if all.any(&["everything", "anything", "all that was", "whatever was"]) {
         limits.read(&mut all, known)?;
-        let is_ours = limits.is_narrow() || limits.topic.is_some() && limits.library;
+        let is_ours = limits.is_narrow()
+            || limits.topic.is_some() && limits.library
+            || limits.topic.is_none() && is_told;
         return is_ours.then(|| limits.about(Wanted::List, tail.facts.clone())).flatten();
     }
     let is_every = cursor.peek() == "every";

@@ -187,6 +187,7 @@ fn questions_about_the_articles_are_understood() {
         ("Who writes for Londonist?", "Authors [] [source Londonist]"),
         ("Which authors do I have?", "Authors [] []"),
         ("Who wrote the most posts?", "Authors [] []"),
+        ("list everything", "List [] []"),
         ("latest londonist", "Newest(10) [] [source Londonist]"),
         ("Who are the authors?", "Authors [] []"),
         ("Who writes the posts about boats?", "Authors [] [] boats"),
@@ -394,6 +395,12 @@ fn answers_are_plain_sentences_that_cite() {
             "The post nearest to “larch” is “One Config File Away” of 1 December 2025. [2]",
         ),
         ("Which posts mention larch?", vec![vec![]], "-"),
+        (
+            "Which posts mention notes?",
+            vec![vec![(2, 0.5)]],
+            "The two posts nearest to “notes” are: \n- “Notes” [5]\n- “One Config File Away” (1 \
+             December 2025) [2]",
+        ),
         (
             "What did Ana publish right after the report from the shipyards?",
             vec![vec![(1, 0.5)]],
