@@ -54,7 +54,10 @@ pub(super) fn authors(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) ->
             cursor.rest.iter().rposition(|word| ["on", "in", "at", "for"].contains(&&*word.low))?;
         let (topic, place) = cursor.rest.split_at(at);
         limits.place = Some(known.place(place.get(1..)?, false)?);
-        limits.topic = Some(joined(topic));
+        let mut topic = Cursor::new(topic);
+        topic.skip(1);
+        topic.any(&["of", "on", "about", "with", "to"]);
+        limits.topic = Some(joined(topic.rest)).filter(|topic| !topic.is_empty());
         return limits.about(Wanted::Authors, facts);
     }
     let (before, sure, is_plural) = noun(&mut cursor)?;

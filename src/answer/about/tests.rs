@@ -193,7 +193,7 @@ fn questions_about_the_articles_are_understood() {
         ("Who writes the posts about boats?", "Authors [] [] boats"),
         (
             "Who writes the round-ups of open boats on Interconnects?",
-            "Authors [] [source Interconnects AI] round-ups of open boats",
+            "Authors [] [source Interconnects AI] open boats",
         ),
         ("How many feeds do I have?", "Sources [] []"),
         ("which blogs are in here", "Sources [] []"),
