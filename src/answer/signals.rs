@@ -2,7 +2,7 @@
 //! sentence of an answer can be relied on. Pure.
 //!
 //! One logistic regression (Cox, 1958) over what retrieval knows, and one that also has the LLM's own
-//! verdict. They were fitted on development halves (`eval/README.md`), where the signals that weigh
+//! verdict. They were fitted on development halves (`eval/attempts.md`), where the signals that weigh
 //! nothing here did not help on the corpus left out: by how much the best cosine stands out, above
 //! all, means another thing in each library. `wellread eval calibrate` fits all of them.
 
@@ -68,7 +68,7 @@ impl SentenceSignals {
     }
 
     /// How likely it is that the passages which the sentence cites say all of it, 0 to 1: a logistic
-    /// regression fitted on answers that were read by hand (`eval/README.md`).
+    /// regression fitted on answers that were read by hand (`eval/attempts.md`).
     pub fn probability(&self) -> f32 {
         const BIAS: f32 = -4.02;
         const WEIGHTS: [f32; SENTENCE_FEATURES] = [3.1, 4.64];

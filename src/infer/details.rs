@@ -3,7 +3,7 @@
 //!
 //! Late interaction as in ColBERT (Khattab and Zaharia, SIGIR 2020) over the token states of a model
 //! that was not trained for it; pairs of neighbouring tokens are averaged (after token pooling,
-//! Clavié, Chaffin and Adams, 2024) and only signs are kept, which loses little (`eval/README.md`).
+//! Clavié, Chaffin and Adams, 2024) and only signs are kept, which loses little (`eval/attempts.md`).
 
 use std::ops::Range;
 

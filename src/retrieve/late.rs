@@ -1,7 +1,7 @@
 //! The first hits, ranked anew by how their tokens and sentences match the question's. Pure.
 //!
 //! MaxSim (Khattab and Zaharia, *ColBERT*, SIGIR 2020) with each token of the question weighted by how
-//! rare its word is, and the best sentences; weights found on development halves (`eval/README.md`).
+//! rare its word is, and the best sentences; weights found on development halves (`eval/attempts.md`).
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};

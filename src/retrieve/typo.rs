@@ -2,7 +2,7 @@
 //!
 //! Only a word that no article has and that the embedder's vocabulary does not know as one is taken for
 //! one, and only a word that is one edit away (Damerau, CACM 1964) and begins alike replaces it; of
-//! several the one that most chunks have (`eval/README.md`).
+//! several the one that most chunks have (`eval/attempts.md`).
 
 use std::ops::{Range, RangeInclusive};
 

@@ -44,7 +44,7 @@ pub enum EvalCommand {
     Dialogues(EvalDialogues),
     /// Fit the chance that the articles answer, from runs with answers
     #[command(
-        after_help = "Examples:\n  wellread eval calibrate RUN RUN --test RUN\n  wellread eval calibrate RUN RUN --signals cosine,names\n  wellread eval calibrate RUN --test RUN --sentences eval/hard/verdicts.jsonl\n\nThe second uses only what is known before the LLM is asked. Each run is also tested with a fit to\nthe others. The shipped weights were fitted this way (eval/README.md)."
+        after_help = "Examples:\n  wellread eval calibrate RUN RUN --test RUN\n  wellread eval calibrate RUN RUN --signals cosine,names\n  wellread eval calibrate RUN --test RUN --sentences eval/hard/verdicts.jsonl\n\nThe second uses only what is known before the LLM is asked. Each run is also tested with a fit to\nthe others. The shipped weights were fitted this way (eval/attempts.md)."
     )]
     Calibrate(EvalCalibrate),
     /// Make questions from the answers that `feedback` calls good or bad
