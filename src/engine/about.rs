@@ -25,8 +25,9 @@ const BEGINNING: usize = 400;
 /// The share of a topic's words, by their rarity, that an article on it has, 0 to 1.
 const ON: f32 = 0.5;
 
-/// Hits of a topic that say which articles are on it.
+/// Hits of a topic that say which article is meant, and which are on it: one article may have many.
 const HITS: usize = 20;
+const HITS_OF_ALL: usize = 100;
 
 impl KnowledgeBase {
     /// The answer to a question about the articles themselves; `None` if it is not one, or the
@@ -69,7 +70,8 @@ impl KnowledgeBase {
         for topic in &about.topics {
             let filter = narrowed(question.filter, &about);
             let place = (snapshot.index(), library, embedder);
-            let retrieved = self.find(topic, &filter, place, HITS)?;
+            let hits = if about.asks_for_one() { HITS } else { HITS_OF_ALL };
+            let retrieved = self.find(topic, &filter, place, hits)?;
             let mut ranking: Vec<(usize, f32)> = Vec::new();
             // An article that has few of a topic's words is not on it, if several are asked for.
             let is_on = |hit: &&Hit| about.asks_for_one() || has_of(hit, &retrieved) >= ON;

@@ -211,7 +211,7 @@ struct Topic {
 
 /// The share of the best's score that articles have, at the least, which are listed as near to a
 /// topic, and how many they are at the most.
-const NEAR: f32 = 0.85;
+const NEAR: f32 = 0.6;
 const FOUND: usize = 10;
 
 /// The same for those whose newest or oldest is asked for, which must be on it.

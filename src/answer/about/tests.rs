@@ -385,7 +385,7 @@ fn answers_are_plain_sentences_that_cite() {
         ),
         (
             "Which posts mention larch?",
-            vec![vec![(2, 0.5), (4, 0.48), (1, 0.3)]],
+            vec![vec![(2, 0.5), (4, 0.48), (1, 0.2)]],
             "The two posts nearest to “larch” are: \n- “One Config File Away” (1 December 2025) \
              [2]\n- “Farewell, Ai2” (2 June 2026) [4]",
         ),
