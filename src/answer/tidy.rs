@@ -71,11 +71,11 @@ fn without_preface(text: &str) -> &str {
         }
         _ => false,
     };
+    let is_last = |word: &str| word.strip_suffix(',').is_some_and(|word| WHO.contains(&word));
     let is_according = next(&|word| word == "according") && next(&|word| word == "to");
     let _ = next(&|word| matches!(word, "the" | "these" | "this"));
     let _ = next(&|word| matches!(word, "given" | "provided"));
     if is_according {
-        let is_last = |word: &str| word.strip_suffix(',').is_some_and(|word| WHO.contains(&word));
         let is_numbered = |word: &str| {
             word.strip_suffix(',')
                 .is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
@@ -88,9 +88,8 @@ fn without_preface(text: &str) -> &str {
     let is_in = next(&|word| word == "in");
     if is_in {
         let _ = next(&|word| matches!(word, "the" | "this"));
-        let is_last = |word: &str| word.strip_suffix(',').is_some_and(|word| WHO.contains(&word));
         let is_told = next(&is_last)
-            && next(&|word| matches!(word, "it"))
+            && next(&|word| word == "it")
             && next(&|word| SAYS.contains(&word))
             && next(&|word| word == "that");
         return if is_told { text.get(at..).unwrap_or(text) } else { text };

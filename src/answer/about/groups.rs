@@ -96,7 +96,7 @@ pub(super) fn sources(mut cursor: Cursor<'_>, tail: &Tail, known: &Known<'_>) ->
     }
     let mut limits = Limits::default();
     let is_here = cursor.any(MINE) || (limits.read(&mut cursor, known).is_some() && limits.library);
-    let is_meant = if cursor.is_done() { is_here || is_told && is_mine } else { false };
+    let is_meant = cursor.is_done() && (is_here || is_told && is_mine);
     (is_meant && !limits.is_narrow() && limits.topic.is_none())
         .then(|| Limits::default().about(Wanted::Sources, Vec::new()))
         .flatten()

@@ -79,8 +79,8 @@ impl Say<'_> {
         self.articles.get(at).map_or_else(String::new, |article| listed(&article.authors, "and"))
     }
 
-    /// "of Londonist by Ana Holm about “kubernetes”", each with a space before it.
-    fn limits(&self) -> String {
+    /// "of Londonist by Ana Holm", each with a space before it.
+    fn whose(&self) -> String {
         let mut text = String::new();
         if let Some(place) = &self.about.place {
             text += &format!(" of {place}");
@@ -88,6 +88,12 @@ impl Say<'_> {
         if !self.about.filter.authors.is_empty() {
             text += &format!(" by {}", listed(&self.about.filter.authors, "or"));
         }
+        text
+    }
+
+    /// "of Londonist by Ana Holm on “kubernetes”", each with a space before it.
+    fn limits(&self) -> String {
+        let mut text = self.whose();
         if let (Some(topic), false) = (self.about.topics.first(), self.about.asks_for_one()) {
             text += &format!(" on “{topic}”");
         }
@@ -156,7 +162,7 @@ impl Say<'_> {
     /// Those that a search finds nearest to the topic.
     fn nearest(&self, these: &[usize]) -> Vec<Line> {
         let topic = self.about.topics.first().map_or("", String::as_str);
-        let mut limits = self.limits().replace(&format!(" on “{topic}”"), "");
+        let mut limits = self.whose();
         if let Some(period) = self.period() {
             limits += &format!(" published {period}");
         }
@@ -188,10 +194,10 @@ impl Say<'_> {
         let nobodys: Vec<usize> =
             all.iter().copied().filter(|&at| authors(at).is_empty()).collect();
         let n = counts.len();
-        let signed = all.len() - nobodys.len();
-        let posts = capital(&posts_in_words(if n == 0 { all.len() } else { signed }));
+        let many = if n == 0 { all.len() } else { all.len() - nobodys.len() };
+        let posts = capital(&posts_in_words(many));
         let period = self.period().map(|period| format!(" published {period}")).unwrap_or_default();
-        let text = match (n, if n == 0 { all.len() } else { signed }) {
+        let text = match (n, many) {
             (0, 1) => format!("{posts}{}{period} names no author.", self.limits()),
             (0, _) => format!("{posts}{}{period} name no author.", self.limits()),
             (n, many) => {
